@@ -1,0 +1,27 @@
+package failpoint
+
+// The places, in the order in which an event passes them.
+const (
+	HookAuthenticated = "hook-authenticated" // the secret was right, the body is unread
+	HookRead          = "hook-read"          // the body is read
+	HookParsed        = "hook-parsed"        // the events are known
+	QueueBegin        = "queue-begin"        // the transaction is open
+	QueueFacts        = "queue-facts"        // facts are written, not committed
+	QueueRows         = "queue-rows"         // people are written, not committed
+	QueueCommitted    = "queue-committed"    // durable, nobody was told
+	HookAnswered      = "hook-answered"      // the status is written
+	WorkClaimed       = "work-claimed"       // a worker has the person
+	WorkPerson        = "work-person"        // the directory was read
+	WorkPlanned       = "work-planned"       // the plan is made
+	WorkIntended      = "work-intended"      // the intent is durable, nothing was sent
+	WorkApplied       = "work-applied"       // Amazon Connect has answered, nothing is stored
+	WorkIndexed       = "work-indexed"       // the agent is known, the intent is open
+	WorkJournalled    = "work-journalled"    // the entry is written, the claim is open
+	WorkSettled       = "work-settled"       // all is done
+)
+
+// List holds every place.
+var List = []string{
+	HookAuthenticated, HookRead, HookParsed, QueueBegin, QueueFacts, QueueRows, QueueCommitted, HookAnswered,
+	WorkClaimed, WorkPerson, WorkPlanned, WorkIntended, WorkApplied, WorkIndexed, WorkJournalled, WorkSettled,
+}

@@ -1,0 +1,118 @@
+package reconcile
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"connectroster/internal/plan"
+)
+
+// Directory is where people come from.
+type Directory interface {
+	// Person reads one person now. ErrNotFound means that the directory knows
+	// nobody of that id, which is a fact about the person.
+	Person(ctx context.Context, id string) (plan.Person, error)
+
+	// People reads everybody who may be an agent. It yields all of them or an
+	// error: a partial list must never look whole. Nothing follows an error.
+	People(ctx context.Context) iter.Seq2[plan.Person, error]
+}
+
+// Instance is where agents live.
+type Instance interface {
+	// Catalog gives the profiles that the instance offers. It may be some
+	// minutes old.
+	Catalog(ctx context.Context) (plan.Catalog, error)
+
+	// Agent reads one agent by its UserId. The answer is read-after-write.
+	// ErrNotFound means that there is no such agent.
+	Agent(ctx context.Context, id string) (plan.Agent, error)
+
+	// Agents reads every agent of this deployment from the search index, which
+	// may lag. It yields all of them or an error. Nothing follows an error.
+	Agents(ctx context.Context) iter.Seq2[plan.Agent, error]
+
+	// Holder looks for the agent that has a username, whoever owns it, without
+	// regard to case. ErrNotFound means that no search shows one, which is no
+	// proof that there is none.
+	Holder(ctx context.Context, username string) (plan.Agent, error)
+
+	// Apply makes one change and gives the UserId of the agent. It is
+	// idempotent, and half-done is fine: the next round finishes it.
+	//
+	// ErrTaken says that the username of a Create is in use. A Terminal or an
+	// After error says that nothing was done. Any other error leaves open
+	// whether the change was made.
+	Apply(ctx context.Context, change plan.Change) (id string, err error)
+}
+
+// Queue holds the requests to look at people: one entry per person, however
+// many requests there are.
+type Queue interface {
+	// Enqueue stores requests, and the facts that they carry, in one piece. They
+	// are durable when it returns nil, and nothing of them is kept when it
+	// returns an error. A request for a person who is being worked on makes that
+	// person due again afterwards; one for a person who waits makes them due at
+	// the earlier of the two times; one for a dead letter revives it.
+	Enqueue(ctx context.Context, requests ...Request) error
+
+	// Claim takes one person who is due, the smallest priority first and the
+	// longest waiting first within it, and nobody else gets that person until
+	// the lease is settled or over. ErrNotFound means that nobody is due.
+	Claim(ctx context.Context, lease time.Duration) (Work, error)
+
+	// Settle ends a claim. ErrNotFound means that the lease was over and the
+	// person may be somebody else's by now; nothing is changed then.
+	Settle(ctx context.Context, work Work, verdict Verdict) error
+}
+
+// Facts are what hook events told about people, kept in place of a directory
+// where there is no access to Okta's API. Enqueue writes them.
+type Facts interface {
+	// Facts gives what is known of one person, ordered by group. A person of
+	// whom nothing is known has none.
+	Facts(ctx context.Context, person string) ([]Fact, error)
+
+	// AllFacts gives the facts of everybody, ordered by person and then group.
+	// Nothing follows an error.
+	AllFacts(ctx context.Context) iter.Seq2[Fact, error]
+}
+
+// Index remembers which agent belongs to whom. It is a cache: it is rebuilt from
+// Amazon Connect, and nothing is ever decided from what it lacks alone.
+type Index interface {
+	// Agent gives the agent of an owner. ErrNotFound means none is known.
+	Agent(ctx context.Context, owner string) (Known, error)
+
+	// Remember stores or replaces the agents of their owners.
+	Remember(ctx context.Context, known ...Known) error
+
+	// Forget drops what is known of an owner.
+	Forget(ctx context.Context, owner string) error
+}
+
+// Intents are the creations whose outcome is not known yet. An intent is stored
+// before the call that may create an agent, since that call has no idempotency
+// token and its answer can be lost.
+type Intents interface {
+	// Intent gives the open intent of a person. ErrNotFound means there is none.
+	Intent(ctx context.Context, person string) (Intent, error)
+
+	// SaveIntent stores or replaces the intent of a person, durably.
+	SaveIntent(ctx context.Context, intent Intent) error
+
+	// DropIntent closes the intent of a person. Closing none is no error.
+	DropIntent(ctx context.Context, person string) error
+}
+
+// Journal is the append-only record of what was done and refused.
+type Journal interface {
+	// Record appends an entry to the chain of its person; what the entry says of
+	// Seq, Digest, Previous and Hash is ignored, the journal gives them. It is
+	// durable when it returns.
+	Record(ctx context.Context, entry Entry) error
+
+	// Recent gives entries, newest first.
+	Recent(ctx context.Context, query Query) ([]Entry, error)
+}
