@@ -1,0 +1,105 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"connectroster/internal/plan"
+)
+
+// Swept is the result of a sweep.
+type Swept struct {
+	Started  time.Time         `json:"started"`
+	Took     time.Duration     `json:"took"`
+	People   int               `json:"people"`
+	Agents   int               `json:"agents"`  // of this deployment
+	Changes  int               `json:"changes"` // people who were enqueued
+	Refusals map[plan.Code]int `json:"refusals"`
+}
+
+// sweepChunk is how many requests a sweep stores in one piece.
+const sweepChunk = 500
+
+// Sweep looks at everybody: it reads both sides completely, rebuilds the index
+// from what Amazon Connect shows and enqueues those for whom there is something
+// to do. It changes nothing itself.
+func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
+	out := Swept{Started: e.Now(), Refusals: map[plan.Code]int{}}
+	w, err := e.world(ctx)
+	if err != nil {
+		return Swept{}, fmt.Errorf("sweep: %w", err)
+	}
+	if err := e.Index.Remember(ctx, e.owned(w.Agents)...); err != nil {
+		return Swept{}, fmt.Errorf("sweep: rebuild the index: %w", err)
+	}
+	p := plan.New(e.Settings, w)
+	var requests []Request
+	for _, c := range p.Changes {
+		requests = append(requests, Request{Person: c.Person, Priority: priority(c.Action), Trigger: TriggerSweep})
+	}
+	for len(requests) > 0 {
+		n := min(sweepChunk, len(requests))
+		if err := e.Queue.Enqueue(ctx, requests[:n]...); err != nil {
+			return Swept{}, fmt.Errorf("sweep: enqueue: %w", err)
+		}
+		requests = requests[n:]
+	}
+	for _, r := range p.Refusals {
+		out.Refusals[r.Code]++
+	}
+	out.People, out.Agents, out.Changes = len(w.People), len(w.Agents), len(p.Changes)
+	out.Took = e.Now().Sub(out.Started)
+	return out, nil
+}
+
+// world reads both sides, all of it or an error.
+func (e *Engine) world(ctx context.Context) (plan.World, error) {
+	var w plan.World
+	var err error
+	if w.Catalog, err = e.Instance.Catalog(ctx); err != nil {
+		return w, fmt.Errorf("read the catalog: %w", err)
+	}
+	for a, err := range e.Instance.Agents(ctx) {
+		if err != nil {
+			return w, fmt.Errorf("read the agents: %w", err)
+		}
+		w.Agents = append(w.Agents, a)
+	}
+	for p, err := range e.Directory.People(ctx) {
+		if err != nil {
+			return w, fmt.Errorf("read the people: %w", err)
+		}
+		w.People = append(w.People, p)
+	}
+	return w, nil
+}
+
+// owned gives the index entries for the agents of this deployment. An agent that
+// a search shows is visible, so it needs no time to appear.
+func (e *Engine) owned(agents []plan.Agent) []Known {
+	first := map[string]string{}
+	for _, a := range agents {
+		if a.Owner == "" || a.Deployment != e.Settings.Deployment || a.State == plan.StateRetired {
+			continue
+		}
+		if other, twice := first[a.Owner]; !twice || a.ID < other {
+			first[a.Owner] = a.ID
+		}
+	}
+	known := make([]Known, 0, len(first))
+	for owner, id := range first {
+		known = append(known, Known{Owner: owner, Agent: id})
+	}
+	return known
+}
+
+func priority(a plan.Action) Priority {
+	switch a {
+	case plan.Suspend, plan.Delete:
+		return Leaver
+	case plan.Create, plan.Adopt, plan.Resume:
+		return Joiner
+	}
+	return Routine
+}
