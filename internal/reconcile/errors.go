@@ -11,6 +11,10 @@ var ErrNotFound = errors.New("not found")
 // ErrTaken is an answer, not a failure: the username is in use.
 var ErrTaken = errors.New("username is taken")
 
+// ErrGap is an answer, not a failure: events between the cursor and now may be
+// missing, and only a sweep can make up for them.
+var ErrGap = errors.New("events may be missing since the cursor")
+
 // Terminal marks an error that no further attempt can mend. The person becomes
 // a dead letter with it as the reason.
 func Terminal(err error) error { return &terminalError{err} }

@@ -19,6 +19,25 @@ type Directory interface {
 	People(ctx context.Context) iter.Seq2[plan.Person, error]
 }
 
+// Feed is the directory's own record of what happened.
+type Feed interface {
+	// Events gives one page of what happened since the cursor: requests for the
+	// people concerned, and the cursor for the next page. The empty cursor stands
+	// for the time since. At least once from the cursor on: a page may come
+	// again, and nothing is left out. ErrGap means that the cursor is refused or
+	// too old, so that only a sweep can tell what happened.
+	Events(ctx context.Context, cursor string, since time.Time) (Page, error)
+}
+
+// Page is one page of a Feed.
+type Page struct {
+	Requests []Request
+	Fan      []string // Okta ids of groups of whose members everybody known must be looked at
+	Failed   int      // deliveries of hooks that Okta reports as failed
+	Next     string   // the cursor for the next page
+	More     bool     // there may be more behind it already
+}
+
 // Instance is where agents live.
 type Instance interface {
 	// Catalog gives the profiles that the instance offers. It may be some
