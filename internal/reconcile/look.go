@@ -145,7 +145,7 @@ func (l *look) resolve(ctx context.Context) (agents []plan.Agent, hidden []strin
 // unseen waits for the search index to show who has a username.
 func (l *look) unseen() error {
 	wait := l.Looks[min(l.intent.Looks, len(l.Looks)-1)]
-	return After(wait, errors.New("Amazon Connect says that the username is taken, but does not show by whom yet"))
+	return After(wait, errors.New("the username is taken, but Amazon Connect does not show by whom yet"))
 }
 
 // decide plans for the person and carries the plan out.

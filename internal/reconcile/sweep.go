@@ -100,6 +100,7 @@ func priority(a plan.Action) Priority {
 		return Leaver
 	case plan.Create, plan.Adopt, plan.Resume:
 		return Joiner
+	default:
+		return Routine
 	}
-	return Routine
 }

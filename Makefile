@@ -1,0 +1,54 @@
+# The targets with a comment behind "##" are what "make help" prints.
+GO ?= go
+LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+.PHONY: dev
+dev: ## run everything on this machine, no account needed
+	$(GO) run ./cmd/connectroster dev
+
+.PHONY: build
+build: ## build bin/connectroster
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/connectroster ./cmd/connectroster
+
+.PHONY: test
+test: ## run the tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run the tests with the race detector
+	$(GO) test -race -short ./...
+
+.PHONY: format
+format: ## check that every file is formatted and go.mod is tidy
+	@bad="$$(gofmt -l cmd internal)"; if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+	@$(GO) mod tidy -diff
+
+.PHONY: lint
+lint: ## run the linters
+	$(GO) vet ./...
+	$(GO) vet -tags failpoint ./...
+	$(LINT) run ./...
+
+.PHONY: arch
+arch: ## check who imports whom
+	$(GO) test ./internal/arch
+
+.PHONY: check
+check: format lint arch race ## everything to pass before a commit
+
+.PHONY: bench
+bench: ## run the benchmarks of docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every fuzz target for 30 seconds each
+	@for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 30s $$pkg || exit 1; \
+		done; \
+	done

@@ -1,0 +1,351 @@
+// Package app is the program: the engine, the HTTP endpoints and the loops that
+// drive them, built from a configuration and a backend. The daemon, the
+// developer's playground and the tests all start the same App.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"connectroster/internal/config"
+	"connectroster/internal/connect"
+	"connectroster/internal/okta"
+	"connectroster/internal/plan"
+	"connectroster/internal/reconcile"
+)
+
+// Backend is what an App stores things in.
+type Backend interface {
+	reconcile.Queue
+	reconcile.Facts
+	reconcile.Index
+	reconcile.Intents
+	reconcile.Journal
+
+	// Wake is signalled after somebody may have become due.
+	Wake() <-chan struct{}
+
+	// NextDue tells when the next waiting person is due. ErrNotFound means that
+	// nobody waits.
+	NextDue(ctx context.Context) (time.Time, error)
+
+	// Backlog counts the people in the queue.
+	Backlog(ctx context.Context) (reconcile.Backlog, error)
+
+	// Waiting lists people in the queue, ordered by person.
+	Waiting(ctx context.Context, query reconcile.WaitingQuery) ([]reconcile.Waiting, error)
+
+	// Ready reports why a request could not be stored now, or nil.
+	Ready(ctx context.Context) error
+}
+
+// Config is what an App is built from.
+type Config struct {
+	Config  *config.Config
+	Backend Backend
+	Version string
+	Log     *slog.Logger
+	Now     func() time.Time
+	Observe func(reconcile.Outcome) // called for every outcome; may be nil
+}
+
+// App is a running connectroster.
+type App struct {
+	cfg      *config.Config
+	backend  Backend
+	log      *slog.Logger
+	now      func() time.Time
+	version  string
+	observe  func(reconcile.Outcome)
+	hook     *okta.Hook
+	instance *connect.Instance
+	engine   *reconcile.Engine
+
+	admin   *http.ServeMux
+	servers []*endpoint
+	loops   sync.WaitGroup
+	cancel  context.CancelFunc
+	bell    bell
+	started time.Time
+	counts  outcomes
+
+	info  atomic.Pointer[connect.Info]
+	swept atomic.Pointer[reconcile.Swept]
+}
+
+// New wires an App. It opens no port and calls nobody.
+func New(ctx context.Context, c Config) (*App, error) {
+	a := &App{cfg: c.Config, backend: c.Backend, log: c.Log, now: c.Now, version: c.Version, observe: c.Observe, admin: http.NewServeMux()}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	var err error
+	if a.hook, err = okta.NewHook(okta.HookConfig{
+		Secrets: secrets(c.Config, a.log),
+		Header:  c.Config.Okta.Hook.Header,
+		Groups:  c.Config.Groups,
+		MaxBody: int64(c.Config.Okta.Hook.MaxBody),
+		Queue:   c.Backend,
+		Facts:   true,
+		Log:     a.log,
+		Now:     a.now,
+	}); err != nil {
+		return nil, fmt.Errorf("set up the hook: %w", err)
+	}
+	if a.instance, err = connect.New(ctx, connect.Config{
+		Instance:      c.Config.Connect.Instance,
+		Region:        c.Config.Connect.Region,
+		Profile:       c.Config.Connect.Profile,
+		Deployment:    c.Config.Name,
+		Rate:          c.Config.Connect.Rate,
+		Burst:         c.Config.Connect.Burst,
+		AllowLoopback: c.Config.AllowLoopback,
+		Log:           a.log,
+		Now:           a.now,
+	}); err != nil {
+		return nil, fmt.Errorf("set up Amazon Connect: %w", err)
+	}
+	if a.engine, err = reconcile.New(reconcile.Config{
+		Settings:  c.Config.Settings(),
+		Directory: okta.NewFactDirectory(c.Backend, c.Config.Groups),
+		Instance:  a.instance,
+		Queue:     c.Backend,
+		Index:     c.Backend,
+		Intents:   c.Backend,
+		Journal:   c.Backend,
+		Log:       a.log,
+		Now:       a.now,
+		Observe:   a.settled,
+	}); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// HandleAdmin adds a route to the admin endpoint. Call it before Start.
+func (a *App) HandleAdmin(pattern string, h http.Handler) { a.admin.Handle(pattern, h) }
+
+// Start opens the endpoints and starts the loops. When it returns nil, hooks are
+// acknowledged. A mistake that no waiting can mend, such as an instance whose
+// identity type is not SAML, is an error and nothing is left running; a Connect
+// that cannot be reached is not, since requests can be stored without it.
+func (a *App) Start(ctx context.Context) error {
+	a.started = a.now()
+	if err := a.check(ctx); err != nil && reconcile.IsTerminal(err) {
+		return err
+	} else if err != nil {
+		a.log.Error("cannot read the Amazon Connect instance; requests are stored and will be worked on later", "error", err)
+	}
+	if err := a.listen(); err != nil {
+		a.close()
+		return err
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.cancel = cancel
+	for _, s := range a.servers {
+		a.loops.Go(s.serve)
+	}
+	a.loops.Go(func() { a.relay(running) })
+	a.loops.Go(func() { a.work(running) })
+	a.log.Info("started", "name", a.cfg.Name, "policy", string(a.cfg.Policy), "mode", "hook-only",
+		"listen", a.Addr(), "admin", a.AdminAddr(), "socket", a.cfg.Socket, "version", a.version)
+	a.log.Warn("hook-only mode: there is no Okta API access, so leavers are not removed from Amazon Connect and lost events are not found")
+	return nil
+}
+
+// Stop stops taking requests, lets those that are being answered or worked on
+// finish, and waits for all goroutines. ctx bounds the wait for answers.
+func (a *App) Stop(ctx context.Context) error {
+	var errs []error
+	for _, s := range a.servers {
+		errs = append(errs, s.shutdown(ctx))
+	}
+	if a.cancel != nil {
+		a.cancel()
+	}
+	a.loops.Wait()
+	a.instance.Close()
+	a.log.Info("stopped")
+	return errors.Join(errs...)
+}
+
+// close gives up endpoints that were opened but are not served.
+func (a *App) close() {
+	for _, s := range a.servers {
+		_ = s.listener.Close()
+	}
+}
+
+// Addr is where hooks are taken, AdminAddr where metrics are; both are known
+// after Start.
+func (a *App) Addr() string { return a.servers[0].listener.Addr().String() }
+
+// AdminAddr is where metrics are served.
+func (a *App) AdminAddr() string { return a.servers[1].listener.Addr().String() }
+
+// check reads the instance and refuses one that cannot be worked with.
+func (a *App) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	info, err := a.instance.Check(ctx)
+	if err != nil {
+		return fmt.Errorf("check the instance: %w", err)
+	}
+	a.info.Store(&info)
+	return nil
+}
+
+// secrets gives the valid hook secrets at every delivery, so that a secret in a
+// file can be changed while the program runs. Files are read at most once in
+// five seconds; while one cannot be read, the last good secrets stay valid.
+func secrets(c *config.Config, log *slog.Logger) func() []string {
+	var mu sync.Mutex
+	last, read := c.HookSecrets(), time.Now()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(read) < 5*time.Second {
+			return last
+		}
+		read = time.Now()
+		now, err := c.ResolveSecrets()
+		if err != nil {
+			log.Error("cannot read the hook secrets again; the last ones stay valid", "error", err)
+			return last
+		}
+		last = now
+		return last
+	}
+}
+
+// endpoint is one listener with its server.
+type endpoint struct {
+	listener net.Listener
+	server   *http.Server
+	log      *slog.Logger
+}
+
+func (e *endpoint) serve() {
+	if err := e.server.Serve(e.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		e.log.Error("an endpoint stopped", "address", e.listener.Addr().String(), "error", err)
+	}
+}
+
+func (e *endpoint) shutdown(ctx context.Context) error {
+	if err := e.server.Shutdown(ctx); err != nil {
+		return errors.Join(err, e.server.Close())
+	}
+	return nil
+}
+
+// listen opens the hook endpoint, the admin endpoint and the socket, in that
+// order.
+func (a *App) listen() error {
+	hooks, err := net.Listen("tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for hooks (config key listen): %w", err)
+	}
+	a.serve(hooks, a.hookRoutes())
+	admin, err := net.Listen("tcp", a.cfg.AdminListen)
+	if err != nil {
+		return fmt.Errorf("listen for metrics (config key admin_listen): %w", err)
+	}
+	a.serve(admin, a.adminRoutes())
+	socket, err := listenSocket(a.cfg.Socket)
+	if err != nil {
+		return fmt.Errorf("listen on the socket %s (config key socket): %w", a.cfg.Socket, err)
+	}
+	a.serve(socket, a.apiRoutes())
+	return nil
+}
+
+// listenSocket opens a Unix socket that only this user can use. The backend's
+// lock proves that no other process serves it, so one left behind by a crash is
+// removed.
+func listenSocket(path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != os.ModeSocket {
+			return nil, errors.New("a file that is no socket is in the way")
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// serve adds an endpoint. The limits hold against clients that send or read
+// slowly on purpose: Okta itself gives up after 3 seconds.
+func (a *App) serve(l net.Listener, h http.Handler) {
+	a.servers = append(a.servers, &endpoint{listener: l, log: a.log, server: &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       8 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}})
+}
+
+// settled counts an outcome and passes it on.
+func (a *App) settled(out reconcile.Outcome) {
+	a.counts.add(out)
+	if a.observe != nil {
+		a.observe(out)
+	}
+}
+
+// outcomes counts how looks ended since the start.
+type outcomes struct {
+	mu       sync.Mutex
+	changes  map[plan.Action]uint64
+	refusals map[plan.Code]uint64
+	failed   uint64
+	dead     uint64
+	looks    uint64
+	slowest  time.Duration
+	total    time.Duration // from the first request to the change
+}
+
+func (o *outcomes) add(out reconcile.Outcome) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.changes == nil {
+		o.changes, o.refusals = map[plan.Action]uint64{}, map[plan.Code]uint64{}
+	}
+	o.looks++
+	switch {
+	case out.Refusal != nil:
+		o.refusals[out.Refusal.Code]++
+	case out.Action != "":
+		o.changes[out.Action]++
+		age := out.Finished.Sub(out.Work.Since)
+		o.total += age
+		o.slowest = max(o.slowest, age)
+	}
+	if out.Verdict.Failed {
+		o.failed++
+	}
+	if out.Verdict.State == reconcile.Dead {
+		o.dead++
+	}
+}
