@@ -1,0 +1,537 @@
+package connect
+
+import (
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// userPath is the part of an input that names one agent.
+type userPath struct {
+	InstanceID string `uri:"InstanceId" wire:"min=1,max=100"`
+	UserID     string `uri:"UserId"`
+}
+
+// phoneInput is PhoneConfig with presence: some members exclude lists per
+// channel.
+type phoneInput struct {
+	PhoneType                 *string `wire:"enum=SOFT_PHONE|DESK_PHONE"`
+	AutoAccept                *bool
+	AfterContactWorkTimeLimit *int    `wire:"min=0,max=2000000"`
+	DeskPhoneNumber           *string `wire:"check=phone"`
+	PersistentConnection      *bool
+}
+
+type createUserInput struct {
+	InstanceID         string        `uri:"InstanceId" wire:"min=1,max=100"`
+	Username           string        `wire:"required,min=1,max=100"`
+	Password           *string       // checked by identity type, never kept
+	IdentityInfo       *IdentityInfo // checked by identity type
+	PhoneConfig        *phoneInput
+	DirectoryUserID    *string           `json:"DirectoryUserId"`
+	SecurityProfileIDs []string          `json:"SecurityProfileIds" wire:"required,min=1,max=10"`
+	RoutingProfileID   string            `json:"RoutingProfileId" wire:"required"`
+	HierarchyGroupID   *string           `json:"HierarchyGroupId"`
+	Tags               map[string]string `wire:"min=1,max=50,check=tags"`
+	ChannelConfigs
+}
+
+type createUserOutput struct {
+	UserID  string `json:"UserId"`
+	UserARN string `json:"UserArn"`
+}
+
+func (in *Instance) createUser(c *call, input *createUserInput) (any, error) {
+	if err := checkExclusions(input.PhoneConfig, &input.ChannelConfigs); err != nil {
+		return nil, err
+	}
+	if err := checkChannels(&input.ChannelConfigs); err != nil {
+		return nil, err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.isThis(input.InstanceID) {
+		return nil, in.noInstance()
+	}
+	a := &Agent{Username: input.Username, ChannelConfigs: input.ChannelConfigs, Tags: input.Tags}
+	if input.IdentityInfo != nil {
+		a.IdentityInfo = *input.IdentityInfo
+	}
+	if err := in.checkIdentity(input); err != nil {
+		return nil, err
+	}
+	if input.DirectoryUserID != nil {
+		a.DirectoryUserID = *input.DirectoryUserID
+	}
+	if input.PhoneConfig != nil {
+		a.PhoneConfig = input.PhoneConfig.value("")
+	}
+	a.showVoice()
+	var err error
+	if a.RoutingProfile, err = in.routing.find(in, input.RoutingProfileID); err != nil {
+		return nil, err
+	}
+	if a.SecurityProfiles, err = in.findSecurity(input.SecurityProfileIDs); err != nil {
+		return nil, err
+	}
+	if input.HierarchyGroupID != nil {
+		if a.HierarchyGroup, err = in.groups.find(in, *input.HierarchyGroupID); err != nil {
+			return nil, err
+		}
+	}
+	if err := in.enrol(a); err != nil {
+		return nil, err
+	}
+	in.record(c, a)
+	return createUserOutput{a.ID, a.ARN}, nil
+}
+
+// enrol gives a new agent its id and stores it, unless its name is taken or
+// the instance is full.
+func (in *Instance) enrol(a *Agent) error {
+	if in.agents.named(a.Username) != nil {
+		return fail(http.StatusConflict, "DuplicateResourceException", "A user with this username already exists")
+	}
+	if q := in.settings.Quota; q > 0 && in.agents.len() >= q {
+		return fail(http.StatusTooManyRequests, "LimitExceededException", "The instance holds its quota of %d users", q)
+	}
+	a.ID = in.uuid()
+	a.ARN = in.ARN() + "/agent/" + a.ID
+	in.store(a)
+	return nil
+}
+
+// store makes a the present version of its agent and moves its time of change.
+func (in *Instance) store(a *Agent) {
+	a.LastModifiedTime = Epoch{in.now()}
+	a.LastModifiedRegion = in.region
+	in.keep(a)
+}
+
+func (in *Instance) keep(a *Agent) {
+	in.agents.put(a, in.now(), in.now().Add(-in.settings.ListLag))
+}
+
+// lagged is the moment that a lagging view shows.
+func (in *Instance) lagged() time.Time {
+	if in.settings.ListLag == 0 {
+		return time.Unix(1<<40, 0) // after everything, whatever the clock does
+	}
+	return in.now().Add(-in.settings.ListLag)
+}
+
+func (in *Instance) noInstance() error { return notFound("The instance does not exist") }
+
+// agent finds the present state of the agent that a path names.
+func (in *Instance) agent(p userPath) (*Agent, error) {
+	if !in.isThis(p.InstanceID) {
+		return nil, in.noInstance()
+	}
+	a := in.agents.current(in.bareID("agent", p.UserID))
+	if a == nil {
+		return nil, notFound("The user does not exist")
+	}
+	return a, nil
+}
+
+// edit changes one agent. What change refuses leaves it as it was.
+func (in *Instance) edit(c *call, p userPath, change func(*Agent) error) (any, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	old, err := in.agent(p)
+	if err != nil {
+		return nil, err
+	}
+	a := new(*old)
+	if err := change(a); err != nil {
+		return nil, err
+	}
+	in.store(a)
+	in.record(c, a)
+	return nil, nil
+}
+
+type describeUserInput struct{ userPath }
+
+func (in *Instance) describeUser(_ *call, input *describeUserInput) (any, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.isThis(input.InstanceID) {
+		return nil, in.noInstance()
+	}
+	id := in.bareID("agent", input.UserID)
+	a := in.agents.current(id)
+	if in.settings.DescribeLags {
+		a = in.agents.past(id, in.lagged())
+	}
+	if a == nil {
+		return nil, notFound("The user does not exist")
+	}
+	return struct{ User *Agent }{a}, nil
+}
+
+func (in *Instance) deleteUser(c *call, input *describeUserInput) (any, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	a, err := in.agent(input.userPath)
+	if err != nil {
+		return nil, err
+	}
+	in.drop(a)
+	in.record(c, a)
+	return nil, nil
+}
+
+func (in *Instance) drop(a *Agent) {
+	in.agents.remove(a, in.now(), in.now().Add(-in.settings.ListLag))
+}
+
+type identityInput struct {
+	userPath
+	IdentityInfo IdentityInfo `wire:"required"`
+}
+
+func (in *Instance) updateIdentityInfo(c *call, input *identityInput) (any, error) {
+	return in.edit(c, input.userPath, func(a *Agent) error {
+		info := input.IdentityInfo
+		if in.settings.MergeIdentity {
+			info = info.over(a.IdentityInfo)
+		}
+		if in.settings.IdentityType == ExistingDirectory {
+			return invalidRequest("Identity information comes from the directory and cannot be updated")
+		}
+		if err := in.checkPerson(&info); err != nil {
+			return err
+		}
+		a.IdentityInfo = info
+		return nil
+	})
+}
+
+// over returns i with the members it lacks taken from old.
+func (i IdentityInfo) over(old IdentityInfo) IdentityInfo {
+	return IdentityInfo{
+		FirstName:      defaultTo(i.FirstName, old.FirstName),
+		LastName:       defaultTo(i.LastName, old.LastName),
+		Email:          defaultTo(i.Email, old.Email),
+		SecondaryEmail: defaultTo(i.SecondaryEmail, old.SecondaryEmail),
+		Mobile:         defaultTo(i.Mobile, old.Mobile),
+	}
+}
+
+type phoneConfigInput struct {
+	userPath
+	PhoneConfig phoneInput `wire:"required"`
+}
+
+func (in *Instance) updatePhoneConfig(c *call, input *phoneConfigInput) (any, error) {
+	return in.edit(c, input.userPath, func(a *Agent) error {
+		a.PhoneConfig = input.PhoneConfig.value(a.PhoneConfig.PhoneType)
+		a.AutoAcceptConfigs = nil
+		a.AfterContactWorkConfigs = nil
+		a.PhoneNumberConfigs = nil
+		a.PersistentConnectionConfigs = nil
+		return nil
+	})
+}
+
+// value is the phone that an input means: what is left out is zero, but for
+// the type.
+func (p *phoneInput) value(phoneType string) PhoneConfig {
+	v := PhoneConfig{PhoneType: phoneType}
+	if p.PhoneType != nil {
+		v.PhoneType = *p.PhoneType
+	}
+	if p.AutoAccept != nil {
+		v.AutoAccept = *p.AutoAccept
+	}
+	if p.AfterContactWorkTimeLimit != nil {
+		v.AfterContactWorkTimeLimit = *p.AfterContactWorkTimeLimit
+	}
+	if p.DeskPhoneNumber != nil {
+		v.DeskPhoneNumber = *p.DeskPhoneNumber
+	}
+	if p.PersistentConnection != nil {
+		v.PersistentConnection = *p.PersistentConnection
+	}
+	return v
+}
+
+type configInput struct {
+	userPath
+	ChannelConfigs
+}
+
+func (in *Instance) updateConfig(c *call, input *configInput) (any, error) {
+	if err := checkChannels(&input.ChannelConfigs); err != nil {
+		return nil, err
+	}
+	return in.edit(c, input.userPath, func(a *Agent) error {
+		a.ChannelConfigs = input.ChannelConfigs.over(a.ChannelConfigs)
+		a.showVoice()
+		return nil
+	})
+}
+
+// over returns c with the lists it lacks taken from old.
+func (c ChannelConfigs) over(old ChannelConfigs) ChannelConfigs {
+	return ChannelConfigs{
+		AutoAcceptConfigs:           listOver(c.AutoAcceptConfigs, old.AutoAcceptConfigs),
+		AfterContactWorkConfigs:     listOver(c.AfterContactWorkConfigs, old.AfterContactWorkConfigs),
+		PhoneNumberConfigs:          listOver(c.PhoneNumberConfigs, old.PhoneNumberConfigs),
+		PersistentConnectionConfigs: listOver(c.PersistentConnectionConfigs, old.PersistentConnectionConfigs),
+		VoiceEnhancementConfigs:     listOver(c.VoiceEnhancementConfigs, old.VoiceEnhancementConfigs),
+	}
+}
+
+func listOver[T any](list, old []T) []T {
+	if list == nil {
+		return old
+	}
+	return list
+}
+
+// showVoice copies what the lists say about VOICE into PhoneConfig.
+func (a *Agent) showVoice() {
+	for _, c := range a.AutoAcceptConfigs {
+		if c.Channel == "VOICE" {
+			a.PhoneConfig.AutoAccept = c.AutoAccept
+		}
+	}
+	for _, c := range a.AfterContactWorkConfigs {
+		if c.Channel == "VOICE" {
+			a.PhoneConfig.AfterContactWorkTimeLimit = c.Config.TimeLimit
+		}
+	}
+	for _, c := range a.PhoneNumberConfigs {
+		a.PhoneConfig.PhoneType, a.PhoneConfig.DeskPhoneNumber = c.PhoneType, c.PhoneNumber
+	}
+	for _, c := range a.PersistentConnectionConfigs {
+		a.PhoneConfig.PersistentConnection = c.PersistentConnection
+	}
+}
+
+type routingProfileInput struct {
+	userPath
+	RoutingProfileID string `json:"RoutingProfileId" wire:"required"`
+}
+
+func (in *Instance) updateRoutingProfile(c *call, input *routingProfileInput) (any, error) {
+	return in.edit(c, input.userPath, func(a *Agent) (err error) {
+		a.RoutingProfile, err = in.routing.find(in, input.RoutingProfileID)
+		return err
+	})
+}
+
+type securityProfilesInput struct {
+	userPath
+	SecurityProfileIDs []string `json:"SecurityProfileIds" wire:"required,min=1,max=10"`
+}
+
+func (in *Instance) updateSecurityProfiles(c *call, input *securityProfilesInput) (any, error) {
+	return in.edit(c, input.userPath, func(a *Agent) (err error) {
+		a.SecurityProfiles, err = in.findSecurity(input.SecurityProfileIDs)
+		return err
+	})
+}
+
+// findSecurity returns the sorted set of ids behind refs.
+func (in *Instance) findSecurity(refs []string) ([]string, error) {
+	var ids []string
+	for _, ref := range refs {
+		id, err := in.security.find(in, ref)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+type hierarchyInput struct {
+	userPath
+	HierarchyGroupID *string `json:"HierarchyGroupId"` // none takes the agent out
+}
+
+func (in *Instance) updateHierarchy(c *call, input *hierarchyInput) (any, error) {
+	return in.edit(c, input.userPath, func(a *Agent) (err error) {
+		a.HierarchyGroup = ""
+		if input.HierarchyGroupID != nil {
+			a.HierarchyGroup, err = in.groups.find(in, *input.HierarchyGroupID)
+		}
+		return err
+	})
+}
+
+// checkExclusions refuses a phone member together with the list that replaced it.
+func checkExclusions(p *phoneInput, c *ChannelConfigs) error {
+	if p == nil {
+		return nil
+	}
+	for _, x := range []struct {
+		member, list string
+		both         bool
+	}{
+		{"AutoAccept", "AutoAcceptConfigs", p.AutoAccept != nil && c.AutoAcceptConfigs != nil},
+		{"AfterContactWorkTimeLimit", "AfterContactWorkConfigs", p.AfterContactWorkTimeLimit != nil && c.AfterContactWorkConfigs != nil},
+		{"PhoneType", "PhoneNumberConfigs", p.PhoneType != nil && c.PhoneNumberConfigs != nil},
+		{"DeskPhoneNumber", "PhoneNumberConfigs", p.DeskPhoneNumber != nil && c.PhoneNumberConfigs != nil},
+		{"PersistentConnection", "PersistentConnectionConfigs", p.PersistentConnection != nil && c.PersistentConnectionConfigs != nil},
+	} {
+		if x.both {
+			return invalidParameter("PhoneConfig.%s and %s exclude each other", x.member, x.list)
+		}
+	}
+	return nil
+}
+
+// checkChannels refuses a channel named twice in a list, and channels other
+// than VOICE where only voice has the setting.
+func checkChannels(c *ChannelConfigs) error {
+	lists := []struct {
+		name      string
+		voiceOnly bool
+		channels  []string
+	}{
+		{name: "AutoAcceptConfigs"}, {name: "AfterContactWorkConfigs"},
+		{name: "PhoneNumberConfigs", voiceOnly: true},
+		{name: "PersistentConnectionConfigs", voiceOnly: true},
+		{name: "VoiceEnhancementConfigs", voiceOnly: true},
+	}
+	for _, v := range c.AutoAcceptConfigs {
+		if v.AgentFirstCallbackAutoAccept != nil && v.Channel != "VOICE" {
+			return invalidParameter("AgentFirstCallbackAutoAccept is for VOICE only")
+		}
+		lists[0].channels = append(lists[0].channels, v.Channel)
+	}
+	for _, v := range c.AfterContactWorkConfigs {
+		if v.AgentFirstCallback != nil && v.Channel != "VOICE" {
+			return invalidParameter("AgentFirstCallbackAfterContactWorkConfig is for VOICE only")
+		}
+		lists[1].channels = append(lists[1].channels, v.Channel)
+	}
+	for _, v := range c.PhoneNumberConfigs {
+		lists[2].channels = append(lists[2].channels, v.Channel)
+	}
+	for _, v := range c.PersistentConnectionConfigs {
+		lists[3].channels = append(lists[3].channels, v.Channel)
+	}
+	for _, v := range c.VoiceEnhancementConfigs {
+		lists[4].channels = append(lists[4].channels, v.Channel)
+	}
+	for _, l := range lists {
+		seen := make(map[string]bool)
+		for _, channel := range l.channels {
+			switch {
+			case l.voiceOnly && channel != "VOICE":
+				return invalidParameter("%s take the channel VOICE only", l.name)
+			case seen[channel]:
+				return invalidParameter("%s name the channel %s twice", l.name, channel)
+			}
+			seen[channel] = true
+		}
+	}
+	return nil
+}
+
+var usernameFormat = regexp.MustCompile(`^[a-zA-Z0-9_.@-]+$`)
+
+// checkIdentity holds a new user to the rules of the identity type.
+func (in *Instance) checkIdentity(input *createUserInput) error {
+	identity := in.settings.IdentityType
+	if err := checkUsername(identity, input.Username); err != nil {
+		return err
+	}
+	switch {
+	case identity == ConnectManaged && input.Password == nil:
+		return missing("Password")
+	case identity == ConnectManaged && !strongPassword(*input.Password):
+		return violated("Password", "must be 8 to 64 characters with a lower-case letter, an upper-case letter and a digit")
+	case identity != ConnectManaged && input.Password != nil:
+		return invalidRequest("Password is not allowed for the identity type %s", identity)
+	case identity != ExistingDirectory && input.DirectoryUserID != nil:
+		return invalidRequest("DirectoryUserId is not allowed for the identity type %s", identity)
+	}
+	info := input.IdentityInfo
+	if info == nil {
+		info = new(IdentityInfo)
+	}
+	return in.checkPerson(info)
+}
+
+// checkUsername holds a username to its documented length and characters; an
+// @ must be that of an e-mail address.
+func checkUsername(identity, username string) error {
+	longest := 20
+	if identity == SAML {
+		longest = 64
+	}
+	if len(username) > longest {
+		return violated("Username", "must be at most %d for the identity type %s", longest, identity)
+	}
+	if !usernameFormat.MatchString(username) {
+		return violated("Username", "must be of a-z, A-Z, 0-9, _, -, . and @")
+	}
+	if local, domain, at := strings.Cut(username, "@"); at {
+		inner := strings.Trim(domain, ".")
+		if local == "" || inner != domain || !strings.Contains(inner, ".") || strings.Contains(inner, "@") {
+			return violated("Username", "must be an e-mail address if it has an @")
+		}
+	}
+	return nil
+}
+
+func strongPassword(s string) bool {
+	n := utf8.RuneCountInString(s)
+	has := func(lo, hi rune) bool {
+		return strings.ContainsFunc(s, func(r rune) bool { return r >= lo && r <= hi })
+	}
+	return n >= 8 && n <= 64 && has('a', 'z') && has('A', 'Z') && has('0', '9') && !strings.ContainsFunc(s, unicode.IsSpace)
+}
+
+// checkPerson holds identity information to the rules of the identity type.
+func (in *Instance) checkPerson(info *IdentityInfo) error {
+	identity := in.settings.IdentityType
+	longestLast := 300
+	if identity == ConnectManaged {
+		longestLast = 256
+	}
+	switch {
+	case identity != ExistingDirectory && info.FirstName == "":
+		return missing("FirstName")
+	case identity != ExistingDirectory && info.LastName == "":
+		return missing("LastName")
+	case utf8.RuneCountInString(info.LastName) > longestLast:
+		return violated("IdentityInfo.LastName", "must be at most %d for the identity type %s", longestLast, identity)
+	case !in.nfc.is(info.FirstName):
+		return violated("IdentityInfo.FirstName", "must be in Unicode normalization form C")
+	case !in.nfc.is(info.LastName):
+		return violated("IdentityInfo.LastName", "must be in Unicode normalization form C")
+	case info.Email == "":
+		return nil
+	case identity == ExistingDirectory:
+		return invalidRequest("Email comes from the directory")
+	case identity == SAML && in.settings.EmailOnSAML == Reject:
+		return invalidRequest("Email is not allowed for the identity type SAML")
+	}
+	return nil
+}
+
+// clone returns a copy that shares nothing changeable with a.
+func (a *Agent) clone() Agent {
+	c := *a
+	c.Tags = maps.Clone(a.Tags)
+	c.SecurityProfiles = slices.Clone(a.SecurityProfiles)
+	c.AutoAcceptConfigs = slices.Clone(a.AutoAcceptConfigs)
+	c.AfterContactWorkConfigs = slices.Clone(a.AfterContactWorkConfigs)
+	c.PhoneNumberConfigs = slices.Clone(a.PhoneNumberConfigs)
+	c.PersistentConnectionConfigs = slices.Clone(a.PersistentConnectionConfigs)
+	c.VoiceEnhancementConfigs = slices.Clone(a.VoiceEnhancementConfigs)
+	return c
+}

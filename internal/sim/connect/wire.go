@@ -1,0 +1,398 @@
+package connect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Error codes with a meaning beyond the line that answers them.
+const (
+	codeInvalidParameter = "InvalidParameterException"
+	codeInvalidRequest   = "InvalidRequestException"
+	codeThrottling       = "ThrottlingException"
+	codeTooManyRequests  = "TooManyRequestsException"
+)
+
+// Error is a refusal as the wire carries it: the exception in the header
+// x-amzn-ErrorType, the message in the body.
+type Error struct {
+	Status  int
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func fail(status int, code, format string, args ...any) *Error {
+	return &Error{status, code, fmt.Sprintf(format, args...)}
+}
+
+func malformed(format string, args ...any) error {
+	return fail(http.StatusBadRequest, "SerializationException", format, args...)
+}
+
+func missing(member string) error {
+	return fail(http.StatusBadRequest, codeInvalidRequest, "Required parameter missing: %s", member)
+}
+
+func invalidRequest(format string, args ...any) error {
+	return fail(http.StatusBadRequest, codeInvalidRequest, format, args...)
+}
+
+func invalidParameter(format string, args ...any) error {
+	return fail(http.StatusBadRequest, codeInvalidParameter, format, args...)
+}
+
+func violated(member, format string, args ...any) error {
+	return invalidParameter("Value at '%s' failed to satisfy constraint: %s", member, fmt.Sprintf(format, args...))
+}
+
+func notFound(format string, args ...any) error {
+	return fail(http.StatusNotFound, "ResourceNotFoundException", format, args...)
+}
+
+// operation is one line of the wire: add one to have one more.
+type operation struct {
+	name, method, path string
+	// plain operations declare neither InvalidParameterException nor
+	// ThrottlingException; they answer InvalidRequestException and
+	// TooManyRequestsException in their place.
+	plain bool
+	run   func(*Instance, *http.Request, *call) (any, error)
+}
+
+// call is one request that got as far as being understood as JSON.
+type call struct {
+	operation string
+	body      map[string]any
+	fault     string // the kind of fault its answer will meet, "" for none
+}
+
+// on makes an operation whose input is a struct that bind fills. A nil answer
+// is an empty body.
+func on[In any](method, path, name string, run func(*Instance, *call, *In) (any, error)) operation {
+	return operation{name: name, method: method, path: path,
+		run: func(in *Instance, r *http.Request, c *call) (any, error) {
+			input := new(In)
+			if err := bind(r, c.body, input); err != nil {
+				return nil, err
+			}
+			return run(in, c, input)
+		}}
+}
+
+func (o operation) plainly() operation {
+	o.plain = true
+	return o
+}
+
+// operations is the table of everything the simulator can do.
+func operations() []operation {
+	const user = "/users/{InstanceId}/{UserId}"
+	return []operation{
+		on("PUT", "/users/{InstanceId}", "CreateUser", (*Instance).createUser),
+		on("GET", user, "DescribeUser", (*Instance).describeUser),
+		on("DELETE", user, "DeleteUser", (*Instance).deleteUser),
+		on("POST", user+"/identity-info", "UpdateUserIdentityInfo", (*Instance).updateIdentityInfo),
+		on("POST", user+"/phone-config", "UpdateUserPhoneConfig", (*Instance).updatePhoneConfig),
+		on("POST", user+"/config", "UpdateUserConfig", (*Instance).updateConfig),
+		on("POST", user+"/routing-profile", "UpdateUserRoutingProfile", (*Instance).updateRoutingProfile),
+		on("POST", user+"/security-profiles", "UpdateUserSecurityProfiles", (*Instance).updateSecurityProfiles),
+		on("POST", user+"/hierarchy", "UpdateUserHierarchy", (*Instance).updateHierarchy),
+		on("GET", "/users-summary/{InstanceId}", "ListUsers", (*Instance).listUsers),
+		on("POST", "/search-users", "SearchUsers", (*Instance).searchUsers),
+
+		on("POST", "/tags/{resourceArn}", "TagResource", (*Instance).tagResource),
+		on("DELETE", "/tags/{resourceArn}", "UntagResource", (*Instance).untagResource),
+		on("GET", "/tags/{resourceArn}", "ListTagsForResource", (*Instance).listTags),
+
+		on("GET", "/security-profiles-summary/{InstanceId}", "ListSecurityProfiles", (*Instance).listSecurityProfiles),
+		on("POST", "/search-security-profiles", "SearchSecurityProfiles", (*Instance).searchSecurityProfiles),
+		on("GET", "/security-profiles/{InstanceId}/{SecurityProfileId}", "DescribeSecurityProfile", (*Instance).describeSecurityProfile),
+		on("GET", "/routing-profiles-summary/{InstanceId}", "ListRoutingProfiles", (*Instance).listRoutingProfiles),
+		on("POST", "/search-routing-profiles", "SearchRoutingProfiles", (*Instance).searchRoutingProfiles),
+		on("GET", "/routing-profiles/{InstanceId}/{RoutingProfileId}", "DescribeRoutingProfile", (*Instance).describeRoutingProfile),
+		on("GET", "/user-hierarchy-groups-summary/{InstanceId}", "ListUserHierarchyGroups", (*Instance).listHierarchyGroups),
+
+		on("GET", "/instance", "ListInstances", (*Instance).listInstances).plainly(),
+		on("GET", "/instance/{InstanceId}", "DescribeInstance", (*Instance).describeInstance).plainly(),
+	}
+}
+
+func operationNames() []string {
+	var names []string
+	for _, o := range operations() {
+		names = append(names, o.name)
+	}
+	return names
+}
+
+// Operations names what the simulator answers, in the order of its table.
+func (in *Instance) Operations() []string { return operationNames() }
+
+func (in *Instance) apiMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, o := range operations() {
+		mux.Handle(o.method+" "+o.path, in.handler(o))
+	}
+	mux.HandleFunc("/", in.unknown)
+	return mux
+}
+
+// ServeHTTP answers Connect calls, and the control API below /_sim/.
+func (in *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	escaped := r.URL.EscapedPath()
+	switch {
+	case strings.HasPrefix(escaped, "/_sim/"):
+		in.control.ServeHTTP(w, r)
+	case path.Clean(escaped) != escaped: // ServeMux would redirect; the service does not
+		in.unknown(w, r)
+	default:
+		in.api.ServeHTTP(w, r)
+	}
+}
+
+// unknown answers what no operation is there for.
+func (in *Instance) unknown(w http.ResponseWriter, r *http.Request) {
+	err := fail(http.StatusNotFound, "UnknownOperationException", "the simulator has no operation %s %s", r.Method, r.URL.EscapedPath())
+	if allowed := in.allowed(r); len(allowed) > 0 {
+		err.Status = http.StatusMethodNotAllowed
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+	}
+	in.mu.Lock()
+	in.stats.Unknown++
+	reply := in.refusal(err)
+	in.mu.Unlock()
+	in.log.Debug("connect call", "operation", "unknown", "status", reply.status, "code", err.Code)
+	reply.write(w)
+}
+
+// allowed lists the methods that the path of r knows.
+func (in *Instance) allowed(r *http.Request) []string {
+	var methods []string
+	for _, m := range []string{"DELETE", "GET", "POST", "PUT"} {
+		other := r.Clone(r.Context())
+		other.Method = m
+		if _, pattern := in.api.Handler(other); strings.HasPrefix(pattern, m+" ") {
+			methods = append(methods, m)
+		}
+	}
+	return methods
+}
+
+// reply is an answer before it meets the connection.
+type reply struct {
+	status    int
+	code      string // of the error, "" for none
+	requestID string
+	kind      string // Content-Type
+	body      []byte
+}
+
+func (p *reply) write(w http.ResponseWriter) {
+	p.header(w)
+	w.WriteHeader(p.status)
+	w.Write(p.body)
+}
+
+func (p *reply) header(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("X-Amzn-Requestid", p.requestID)
+	h.Set("Content-Length", strconv.Itoa(len(p.body)))
+	if p.code != "" {
+		h.Set("X-Amzn-Errortype", p.code)
+	}
+	if p.kind != "" {
+		h.Set("Content-Type", p.kind)
+	}
+}
+
+// refusal makes the reply for an error. The caller holds the lock.
+func (in *Instance) refusal(err error) *reply {
+	e := new(Error)
+	if !errors.As(err, &e) {
+		e = fail(http.StatusInternalServerError, "InternalServiceException", "%v", err)
+	}
+	body, _ := json.Marshal(struct{ Message string }{e.Message}) // a string always marshals
+	return &reply{status: e.Status, code: e.Code, requestID: in.uuid(), kind: "application/json", body: body}
+}
+
+// handler serves one operation: latency, counting, signature, rate, fault
+// plan, and at last the operation itself.
+func (in *Instance) handler(o operation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, bodyErr := readObject(w, r)
+		if !in.pause(r.Context(), in.latency()) {
+			return
+		}
+		c := &call{operation: o.name, body: body}
+		fault, err := in.admit(o, r, c, bodyErr)
+		var answer *reply
+		switch {
+		case err != nil:
+			answer = in.answer(o, nil, err)
+		case fault == nil:
+			result, err := o.run(in, r, c)
+			answer = in.answer(o, result, err)
+		default:
+			answer = in.faulted(o, w, r, c, fault)
+		}
+		if answer == nil { // the fault has dealt with the connection
+			return
+		}
+		in.settle(o.name, answer)
+		in.log.Debug("connect call", "operation", o.name, "status", answer.status, "code", answer.code)
+		answer.write(w)
+	})
+}
+
+// admit counts a call and decides whether it may proceed, and into which fault.
+func (in *Instance) admit(o operation, r *http.Request, c *call, bodyErr error) (*Fault, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.stats.operation(o.name).begin(in.now())
+	if in.settings.RequireSignature {
+		if err := checkSignature(r, in.region); err != nil {
+			return nil, err
+		}
+	}
+	if err := in.throttle(o); err != nil {
+		return nil, err
+	}
+	if bodyErr != nil {
+		return nil, bodyErr
+	}
+	fault := in.planned(o.name, in.subject(r, c))
+	if fault != nil {
+		if fault.Kind != FaultLatency {
+			c.fault = fault.Kind
+		}
+		in.stats.operation(o.name).Faulted++
+	}
+	return fault, nil
+}
+
+// subject returns the username a call is about, "" if none.
+func (in *Instance) subject(r *http.Request, c *call) string {
+	if name, ok := c.body["Username"].(string); ok {
+		return name
+	}
+	ref := defaultTo(r.PathValue("UserId"), r.PathValue("resourceArn"))
+	if a := in.agents.current(in.bareID("agent", ref)); a != nil {
+		return a.Username
+	}
+	return ""
+}
+
+// answer turns the result of an operation into a reply.
+func (in *Instance) answer(o operation, result any, err error) *reply {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if e := new(Error); o.plain && errors.As(err, &e) && e.Code == codeInvalidParameter {
+		err = invalidRequest("%s", e.Message)
+	}
+	if err != nil {
+		return in.refusal(err)
+	}
+	p := &reply{status: http.StatusOK, requestID: in.uuid()}
+	if result == nil {
+		return p
+	}
+	if p.body, err = json.Marshal(result); err != nil {
+		return in.refusal(fmt.Errorf("encode the answer of %s: %w", o.name, err))
+	}
+	p.kind = "application/json"
+	return p
+}
+
+// settle counts how a call ended.
+func (in *Instance) settle(operation string, p *reply) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.stats.operation(operation).end(p.status, p.code)
+}
+
+func (in *Instance) latency() time.Duration {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	d := in.settings.Latency
+	if j := in.settings.Jitter; j > 0 {
+		d += time.Duration(in.rand.Int64N(int64(j) + 1))
+	}
+	return d
+}
+
+// pause waits in real time; false means that the client went away first.
+func (in *Instance) pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+var (
+	credentialFormat = regexp.MustCompile(`^[^/\s]+/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request$`)
+	signatureFormat  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// checkSignature holds the Authorization header to the form of Signature
+// Version 4. It does not compute the signature.
+func checkSignature(r *http.Request, region string) error {
+	forbidden := func(code, message string) error { return fail(http.StatusForbidden, code, "%s", message) }
+	fields, ok := strings.CutPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ")
+	if !ok {
+		return forbidden("MissingAuthenticationTokenException", "Missing Authentication Token")
+	}
+	parts := make(map[string]string)
+	for field := range strings.SplitSeq(fields, ",") {
+		k, v, _ := strings.Cut(strings.TrimSpace(field), "=")
+		parts[k] = v
+	}
+	scope := credentialFormat.FindStringSubmatch(parts["Credential"])
+	signed := ";" + parts["SignedHeaders"] + ";"
+	switch {
+	case scope == nil || !signatureFormat.MatchString(parts["Signature"]) || !strings.Contains(signed, ";host;") ||
+		r.Header.Get("X-Amz-Date") == "" && r.Header.Get("Date") == "":
+		return forbidden("IncompleteSignatureException", "The Authorization header is not a complete AWS Signature Version 4")
+	case scope[2] != "connect":
+		return forbidden("InvalidSignatureException", "Credential should be scoped to correct service: 'connect'.")
+	case scope[1] != region:
+		return forbidden("InvalidSignatureException", "Credential should be scoped to a valid region.")
+	}
+	return nil
+}
+
+// Epoch is a timestamp that JSON writes as seconds since 1970 with
+// milliseconds.
+type Epoch struct{ time.Time }
+
+// MarshalJSON writes epoch seconds.
+func (e Epoch) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(e.UnixMilli())/1000, 'f', -1, 64), nil
+}
+
+// UnmarshalJSON reads epoch seconds.
+func (e *Epoch) UnmarshalJSON(data []byte) error {
+	f, err := strconv.ParseFloat(string(data), 64)
+	if err != nil {
+		return fmt.Errorf("read a timestamp: %w", err)
+	}
+	e.Time = time.UnixMilli(int64(math.Round(f * 1000))).UTC()
+	return nil
+}
