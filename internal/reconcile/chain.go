@@ -87,10 +87,10 @@ func (c *Chain) Check(e Entry, salt []byte) error {
 }
 
 // Ends reports a *BrokenChainError if the chain of the person does not end in
-// the given head, which says that entries were cut off its end.
+// the head that was kept apart from it, which says that entries were cut off.
 func (c *Chain) Ends(person string, head Head) error {
-	if c.heads[person] != head {
-		return &BrokenChainError{Seq: head.Seq, Person: person, Reason: "it is missing at the end of the chain"}
+	if last := c.heads[person]; last != head {
+		return &BrokenChainError{Seq: max(last.Seq, head.Seq), Person: person, Reason: "the chain does not end where it should"}
 	}
 	return nil
 }
