@@ -113,6 +113,9 @@ func member(r *http.Request, body map[string]any, f reflect.StructField) (name s
 
 // queryValue turns a query parameter into what JSON would have given.
 func queryValue(t reflect.Type, s string) any {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	if t.Kind() == reflect.Int {
 		return json.Number(s)
 	}
