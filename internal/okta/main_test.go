@@ -169,3 +169,8 @@ func body(t testing.TB, r *http.Response) string {
 	}
 	return string(b)
 }
+
+// discard is a queue without a store.
+type discard struct{}
+
+func (discard) Enqueue(context.Context, ...reconcile.Request) error { return nil }
