@@ -150,15 +150,21 @@ func (in *Instance) apiMux() *http.ServeMux {
 
 // ServeHTTP answers Connect calls, and the control API below /_sim/.
 func (in *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	escaped := r.URL.EscapedPath()
 	switch {
-	case strings.HasPrefix(escaped, "/_sim/"):
+	case strings.HasPrefix(r.URL.EscapedPath(), "/_sim/"):
 		in.control.ServeHTTP(w, r)
-	case path.Clean(escaped) != escaped: // ServeMux would redirect; the service does not
-		in.unknown(w, r)
-	default:
+	case clean(r):
 		in.api.ServeHTTP(w, r)
+	default:
+		in.unknown(w, r)
 	}
+}
+
+// clean says whether ServeMux takes the path as it is. It would redirect any
+// other, which the service does not.
+func clean(r *http.Request) bool {
+	p := r.URL.EscapedPath()
+	return path.Clean(p) == p
 }
 
 // unknown answers what no operation is there for.
@@ -178,6 +184,9 @@ func (in *Instance) unknown(w http.ResponseWriter, r *http.Request) {
 
 // allowed lists the methods that the path of r knows.
 func (in *Instance) allowed(r *http.Request) []string {
+	if !clean(r) {
+		return nil
+	}
 	var methods []string
 	for _, m := range []string{"DELETE", "GET", "POST", "PUT"} {
 		other := r.Clone(r.Context())
