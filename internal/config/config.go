@@ -1,0 +1,376 @@
+// Package config reads the one configuration file of a deployment. The file is
+// strict YAML: what this version does not understand is a fault, and all faults
+// are told at once, each with its line, what was expected and what was probably
+// meant. The comments of Config's fields are the user's reference
+// (docs/configuration.md is written from them).
+package config
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+
+	"connectroster/internal/plan"
+)
+
+// maxFile is the most bytes a configuration may have.
+const maxFile = 1 << 20
+
+// Config is a configuration that was found free of faults, with its defaults
+// filled in and its paths made usable from the working directory.
+type Config struct {
+	// The name of this deployment: 1 to 64 letters, digits, `_`, `.` and `-`.
+	// It is written on every agent that is created and says whose they are, so
+	// it must never change, and two deployments on one Amazon Connect instance
+	// must not share it.
+	Name string `yaml:"name" need:"yes" example:"production"`
+
+	// How far changes may go. `create-only` creates agents and touches nothing
+	// else; it is the only policy of this version, and it is written out so that
+	// nobody gets a wider one by upgrading.
+	Policy plan.Policy `yaml:"policy" need:"yes" type:"create-only" example:"create-only"`
+
+	// Where Okta's deliveries (`/hooks/okta`), `/healthz` and `/readyz` are
+	// served: a host, which may be left out to mean all addresses, and a port.
+	Listen string `yaml:"listen" default:":8080" type:"host:port" example:"127.0.0.1:8080"`
+
+	// Where `/metrics` is served. It asks for no password, so any address but
+	// this machine's own gives a warning.
+	AdminListen string `yaml:"admin_listen" default:"127.0.0.1:9090" type:"host:port" example:"127.0.0.1:9191"`
+
+	// The Unix socket through which the commands talk to the daemon. A relative
+	// path starts at the folder of the configuration file. Left out, it stands
+	// beside the database and is called like it, with `.sock` added. Systems
+	// allow no more than 103 bytes.
+	Socket string `yaml:"socket" type:"path" example:"/run/connectroster/connectroster.sock"`
+
+	// Okta, where people come from.
+	Okta Okta `yaml:"okta"`
+
+	// Amazon Connect, where agents go.
+	Connect Connect `yaml:"connect"`
+
+	// The kinds of agent there are, each under a name of your choice: 1 to 64
+	// letters, digits, `_` and `-`.
+	Personas map[string]Persona `yaml:"personas"`
+
+	// Who gets which persona, in order: the first rule that matches a person
+	// decides. People whom no rule matches get no agent.
+	Rules []Rule `yaml:"rules"`
+
+	// The short form, in place of `personas` and `rules`: the routing profile,
+	// by name, id or ARN, of everybody in `group`.
+	RoutingProfile string `yaml:"routing_profile" example:"Basic Routing Profile"`
+
+	// The short form: the security profiles of everybody in `group`, as a list
+	// or as text with commas.
+	SecurityProfiles Names `yaml:"security_profiles" example:"[Agent]"`
+
+	// The short form: the Okta group, by id or by its name in full. Left out, it
+	// is `Amazon Connect Agents`.
+	Group string `yaml:"group" example:"Support"`
+
+	// Where the daemon keeps what it must not forget.
+	Store Store `yaml:"store"`
+
+	// How many people are looked at side by side, 1 to 64. More do not make
+	// Amazon Connect answer faster than `connect.rate` allows.
+	Workers int `yaml:"workers" default:"4" example:"8"`
+
+	// What is logged, and how.
+	Log Log `yaml:"log"`
+
+	// Lets Okta and Amazon Connect be programs on this machine, such as the
+	// simulators, and plain `http` with them. For trials only.
+	AllowLoopback bool `yaml:"allow_loopback" default:"false" example:"true"`
+
+	// Warnings are what the file may well mean, but probably does not.
+	Warnings Faults `yaml:"-"`
+
+	_ later `yaml:"instances leavers"`
+
+	refs   resolver
+	sealed *sealed
+}
+
+// Okta says how events of the Okta org arrive.
+type Okta struct {
+	// The address of the Okta org, without a path. This version needs no access
+	// to it; the address documents whose events these are.
+	Org string `yaml:"org" type:"https address" example:"https://example.okta.com"`
+
+	// The event hook of the org that calls us.
+	Hook Hook `yaml:"hook"`
+
+	_ later `yaml:"auth app groups"`
+}
+
+// Hook says which deliveries are accepted.
+type Hook struct {
+	// References to the secrets that a delivery may carry; any one of them is
+	// accepted, so write two while you change it. `env:NAME` is a variable of the
+	// environment, `file:path` a file, whose last newline is left out and whose
+	// relative path starts at the folder of the configuration file. A secret has
+	// 16 to 4096 printable ASCII characters and is never itself in the
+	// configuration.
+	Secrets []string `yaml:"secrets" default:"env:OKTA_HOOK_SECRET" type:"list of references" example:"[\"env:OKTA_HOOK_SECRET\", \"file:/run/secrets/next\"]"`
+
+	// The name of the HTTP header that carries the secret, as set in Okta under
+	// Authentication field.
+	Header string `yaml:"header" default:"Authorization" example:"X-Hook-Secret"`
+
+	// The largest delivery that is read: from 1KiB to 64MiB. Okta does not send a
+	// refused delivery again.
+	MaxBody Size `yaml:"max_body" default:"6MiB" example:"1MiB"`
+}
+
+// Connect says which Amazon Connect instance holds the agents, and how gently
+// it is to be treated.
+type Connect struct {
+	// The instance: its id, its ARN or its alias, which is the first word of its
+	// address.
+	Instance string `yaml:"instance" need:"instances" example:"11111111-2222-3333-4444-555555555555"`
+
+	// The AWS region of the instance. Left out, it is the one in the ARN, or else
+	// whatever AWS's own settings say (`AWS_REGION`, the profile).
+	Region string `yaml:"region" example:"eu-central-1"`
+
+	// The profile of AWS's own configuration files whose credentials are used.
+	// Left out, AWS's usual order applies: environment, default profile, role of
+	// the machine.
+	Profile string `yaml:"profile" example:"contact-centre"`
+
+	// How many calls a second each operation of Amazon Connect may get, above 0
+	// and at most 1000. AWS allows 2 unless it raised your quota, and other
+	// programs of the same account share it.
+	Rate float64 `yaml:"rate" default:"2" example:"1.5"`
+
+	// How many calls may go at once after a rest, 1 to 1000.
+	Burst int `yaml:"burst" default:"5" example:"5"`
+
+	_ later `yaml:"instances"`
+}
+
+// Persona is a kind of agent.
+type Persona struct {
+	// The routing profile, by name, id or ARN. Names are compared to the letter.
+	RoutingProfile string `yaml:"routing_profile" need:"yes" example:"Basic Routing Profile"`
+
+	// One to ten security profiles, by name, id or ARN, as a list or as text with
+	// commas.
+	SecurityProfiles Names `yaml:"security_profiles" need:"yes" example:"[Agent, QualityAnalyst]"`
+
+	// Lets this persona hold the security profile `Admin`, which may do
+	// everything in the instance. Without it a persona that names `Admin` is a
+	// fault.
+	AllowAdmin bool `yaml:"allow_admin" default:"false" example:"true"`
+
+	// How agents of this persona take calls.
+	Voice Voice `yaml:"voice"`
+
+	_ later `yaml:"hierarchy proficiencies instance channels authority"`
+}
+
+// Voice says how an agent takes calls.
+type Voice struct {
+	// `soft_phone` is the browser, `desk_phone` a telephone that is called at
+	// `desk_number`.
+	Type plan.PhoneType `yaml:"type" default:"soft_phone" type:"soft_phone or desk_phone" example:"soft_phone"`
+
+	// The number of the desk phone, with `+` and country code. Needed with
+	// `desk_phone`, refused with `soft_phone`.
+	DeskNumber string `yaml:"desk_number" example:"\"+4930123456\""`
+
+	// Whether calls are connected without the agent accepting them.
+	AutoAccept bool `yaml:"auto_accept" default:"false" example:"true"`
+
+	// How long an agent may work on after a contact before the next may come:
+	// whole seconds, at most 2000000s. `unlimited` lets them work until they say
+	// that they are done; it must be written out, because Amazon Connect's own
+	// way to say so is 0.
+	AfterContactWork WorkLimit `yaml:"after_contact_work" default:"30s" example:"2m"`
+}
+
+// Rule gives a persona to the people in any of its groups.
+type Rule struct {
+	// The Okta groups, each by its id or by its name in full, to the letter.
+	Groups []string `yaml:"groups" need:"when" example:"[Amazon Connect Agents]"`
+
+	// The name of the persona they get.
+	Persona string `yaml:"persona" need:"set" example:"agent"`
+
+	_ later `yaml:"when set"`
+}
+
+// Store says where the daemon keeps its queue, its journal and its facts.
+type Store struct {
+	// The path of the database file, which is created when it is missing. A
+	// relative path starts at the folder of the configuration file. It must lie
+	// on a disk of this machine, and no two daemons may use it.
+	SQLite string `yaml:"sqlite" default:"connectroster.db" type:"path" example:"/var/lib/connectroster/connectroster.db"`
+
+	_ later `yaml:"aws"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	// The least important lines to be written: `debug`, `info`, `warn` or
+	// `error`.
+	Level Level `yaml:"level" default:"info" example:"debug"`
+
+	// `text` for people, `json` for machines.
+	Format Format `yaml:"format" default:"text" example:"json"`
+}
+
+// later marks, in its tag, the keys of a struct that a later version brings.
+type later struct{}
+
+// sealed keeps secrets from being printed along with what holds them.
+type sealed struct{ secrets []string }
+
+// Load reads the configuration file at path. getenv looks up variables of the
+// environment for secrets, as [os.Getenv] does. An error is a [Faults] when the
+// content is at fault.
+func Load(path string, getenv func(string) string) (*Config, error) {
+	data, err := readFile(path, maxFile+1)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(path, data, getenv)
+}
+
+// Parse reads a configuration from data. Faults call it by name, and relative
+// paths in it start at the folder of name. An error is always a [Faults].
+func Parse(name string, data []byte, getenv func(string) string) (*Config, error) {
+	r := &reader{
+		src:       source{file: name},
+		secrets:   resolver{dir: filepath.Dir(name), getenv: getenv},
+		keys:      map[string]*yaml.Node{},
+		values:    map[string]*yaml.Node{},
+		bad:       map[string]bool{},
+		suggested: map[string]bool{},
+	}
+	c := r.read(data)
+	warnings, faults := r.src.render(r.warnings), r.src.render(r.faults)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	c.Warnings = warnings
+	return c, nil
+}
+
+// readFile reads at most limit bytes of a regular file, so that neither a pipe
+// nor a device can hold it up.
+func readFile(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// Settings gives what the planner needs to know.
+func (c *Config) Settings() plan.Settings {
+	s := plan.Settings{Deployment: c.Name, Policy: c.Policy, Personas: map[string]plan.Persona{}}
+	for name, p := range c.Personas {
+		s.Personas[name] = plan.Persona{
+			RoutingProfile:   p.RoutingProfile,
+			SecurityProfiles: slices.Clone(p.SecurityProfiles),
+			Phone: plan.Phone{
+				Type:             p.Voice.Type,
+				AutoAccept:       p.Voice.AutoAccept,
+				AfterContactWork: int(p.Voice.AfterContactWork),
+				DeskNumber:       p.Voice.DeskNumber,
+			},
+		}
+	}
+	for _, rule := range c.Rules {
+		s.Rules = append(s.Rules, plan.Rule{Groups: slices.Clone(rule.Groups), Persona: rule.Persona})
+	}
+	return s
+}
+
+// Groups gives the groups of all rules, in their order and each once.
+func (c *Config) Groups() []string {
+	var groups []string
+	for _, rule := range c.Rules {
+		for _, g := range rule.Groups {
+			if !slices.Contains(groups, g) {
+				groups = append(groups, g)
+			}
+		}
+	}
+	return groups
+}
+
+// HookSecrets gives the secrets that deliveries may carry, as they were when
+// the configuration was read. There is at least one.
+func (c *Config) HookSecrets() []string { return slices.Clone(c.sealed.secrets) }
+
+// ResolveSecrets looks the secrets up again, so that a changed file counts
+// without a restart. When one of them cannot be had or is no good it gives an
+// error, which does not show it, and no secrets.
+func (c *Config) ResolveSecrets() ([]string, error) {
+	secrets := make([]string, 0, len(c.Okta.Hook.Secrets))
+	for _, ref := range c.Okta.Hook.Secrets {
+		s, c := c.refs.resolve(ref)
+		if c.problem != "" {
+			return nil, fmt.Errorf("resolve hook secret %s: %s", ref, c.problem)
+		}
+		secrets = append(secrets, s)
+	}
+	return secrets, nil
+}
+
+// Handler gives a log handler that writes to w as the configuration says.
+func (l Log) Handler(w io.Writer) slog.Handler {
+	options := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == JSON {
+		return slog.NewJSONHandler(w, options)
+	}
+	return slog.NewTextHandler(w, options)
+}
+
+// setDefaults fills the parts of a short-form configuration that the long form
+// has, and the paths that depend on others.
+func (c *Config) setDefaults(dir string) {
+	if c.RoutingProfile != "" || len(c.SecurityProfiles) > 0 {
+		persona := Persona{RoutingProfile: c.RoutingProfile, SecurityProfiles: c.SecurityProfiles}
+		applyDefaults(&persona.Voice)
+		if c.Group == "" {
+			c.Group = "Amazon Connect Agents"
+		}
+		c.Personas = map[string]Persona{"agent": persona}
+		c.Rules = []Rule{{Groups: []string{c.Group}, Persona: "agent"}}
+	}
+	c.Store.SQLite = within(dir, c.Store.SQLite)
+	if c.Socket == "" {
+		c.Socket = c.Store.SQLite + ".sock"
+	} else {
+		c.Socket = within(dir, c.Socket)
+	}
+	if c.Connect.Region == "" {
+		c.Connect.Region = arnRegion(c.Connect.Instance)
+	}
+}
+
+// within makes a path start at dir unless it is absolute.
+func within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Names are written as a list or as text with commas.
+type Names []string
+
+func (n *Names) set(text string) complaint {
+	*n = nil
+	for name := range strings.SplitSeq(text, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			return complaint{"has a comma with nothing before or after it", ""}
+		}
+		*n = append(*n, name)
+	}
+	return complaint{}
+}
+
+// Size is a number of bytes.
+type Size int64
+
+func (s *Size) set(text string) complaint {
+	const wrong = "want a size such as 6MiB, 512KiB or a number of bytes"
+	unit, digits := int64(1), text
+	for suffix, bytes := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if before, ok := strings.CutSuffix(text, suffix); ok {
+			unit, digits = bytes, strings.TrimSpace(before)
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return complaint{wrong, ""}
+	}
+	if n < 0 || n > (1<<62)/unit {
+		return complaint{"is out of range; " + wrong, ""}
+	}
+	*s = Size(n * unit)
+	return complaint{}
+}
+
+// WorkLimit is a number of seconds after a contact. Zero means without limit,
+// as it does in Amazon Connect.
+type WorkLimit int
+
+// maxWorkLimit is in seconds. Source: Amazon Connect API, UserPhoneConfig.
+const maxWorkLimit = 2_000_000
+
+func (w *WorkLimit) set(text string) complaint {
+	if text == "unlimited" {
+		*w = 0
+		return complaint{}
+	}
+	if n, err := strconv.Atoi(text); err == nil && n > 0 {
+		return complaint{"has no unit", fmt.Sprintf("did you mean %ds?", n)}
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil || d < 0:
+		return complaint{"want a duration such as 30s, or unlimited", ""}
+	case d == 0:
+		return complaint{"0 means without limit in Amazon Connect", "write unlimited if that is meant, or at least 1s"}
+	case d%time.Second != 0:
+		return complaint{"want whole seconds", ""}
+	case d > maxWorkLimit*time.Second:
+		return complaint{fmt.Sprintf("is more than %ds, the most that Amazon Connect takes", maxWorkLimit), ""}
+	}
+	*w = WorkLimit(d / time.Second)
+	return complaint{}
+}
+
+// Level is the least importance of a log line. It is a [slog.Leveler].
+type Level slog.Level
+
+// Level gives the level as package slog knows it.
+func (l Level) Level() slog.Level { return slog.Level(l) }
+
+func (l *Level) set(text string) complaint {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		if strings.ToLower(level.String()) == text {
+			*l = Level(level)
+			return complaint{}
+		}
+	}
+	return choice(text, "debug", "info", "warn", "error")
+}
+
+// Format is the form of the log.
+type Format string
+
+// The forms of the log.
+const (
+	Text Format = "text"
+	JSON Format = "json"
+)
+
+func (f *Format) set(text string) complaint {
+	if text != string(Text) && text != string(JSON) {
+		return choice(text, string(Text), string(JSON))
+	}
+	*f = Format(text)
+	return complaint{}
+}
+
+// choice complains of a word that is none of those to choose from.
+func choice(word string, among ...string) complaint {
+	c := complaint{problem: "want " + strings.Join(among[:len(among)-1], ", ") + " or " + among[len(among)-1]}
+	if near := nearest(word, among); near != "" {
+		c.hint = "did you mean " + near + "?"
+	}
+	return c
+}
