@@ -18,7 +18,6 @@ import (
 	"connectroster/internal/config"
 	"connectroster/internal/connect"
 	"connectroster/internal/okta"
-	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 )
 
@@ -40,8 +39,12 @@ type Backend interface {
 	// Backlog counts the people in the queue.
 	Backlog(ctx context.Context) (reconcile.Backlog, error)
 
-	// Waiting lists people in the queue, ordered by person.
-	Waiting(ctx context.Context, query reconcile.WaitingQuery) ([]reconcile.Waiting, error)
+	// People lists people in the queue, ordered by person.
+	People(ctx context.Context, query reconcile.WaitingQuery) ([]reconcile.Waiting, error)
+
+	// Replay makes a dead letter due again. ErrNotFound means that the person is
+	// none.
+	Replay(ctx context.Context, person string) error
 
 	// Ready reports why a request could not be stored now, or nil.
 	Ready(ctx context.Context) error
@@ -76,6 +79,7 @@ type App struct {
 	bell    bell
 	started time.Time
 	counts  outcomes
+	calls   calls
 
 	info  atomic.Pointer[connect.Info]
 	swept atomic.Pointer[reconcile.Swept]
@@ -111,6 +115,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 		Rate:          c.Config.Connect.Rate,
 		Burst:         c.Config.Connect.Burst,
 		AllowLoopback: c.Config.AllowLoopback,
+		Observe:       a.calls.add,
 		Log:           a.log,
 		Now:           a.now,
 	}); err != nil {
@@ -304,48 +309,4 @@ func (a *App) serve(l net.Listener, h http.Handler) {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}})
-}
-
-// settled counts an outcome and passes it on.
-func (a *App) settled(out reconcile.Outcome) {
-	a.counts.add(out)
-	if a.observe != nil {
-		a.observe(out)
-	}
-}
-
-// outcomes counts how looks ended since the start.
-type outcomes struct {
-	mu       sync.Mutex
-	changes  map[plan.Action]uint64
-	refusals map[plan.Code]uint64
-	failed   uint64
-	dead     uint64
-	looks    uint64
-	slowest  time.Duration
-	total    time.Duration // from the first request to the change
-}
-
-func (o *outcomes) add(out reconcile.Outcome) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.changes == nil {
-		o.changes, o.refusals = map[plan.Action]uint64{}, map[plan.Code]uint64{}
-	}
-	o.looks++
-	switch {
-	case out.Refusal != nil:
-		o.refusals[out.Refusal.Code]++
-	case out.Action != "":
-		o.changes[out.Action]++
-		age := out.Finished.Sub(out.Work.Since)
-		o.total += age
-		o.slowest = max(o.slowest, age)
-	}
-	if out.Verdict.Failed {
-		o.failed++
-	}
-	if out.Verdict.State == reconcile.Dead {
-		o.dead++
-	}
 }

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,9 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"connectroster/internal/connect"
-	"connectroster/internal/okta"
-	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 )
 
@@ -86,53 +82,6 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "ready")
 }
 
-// Status is the state of the program.
-type Status struct {
-	Name     string            `json:"name"`
-	Version  string            `json:"version"`
-	Policy   plan.Policy       `json:"policy"`
-	Mode     string            `json:"mode"`
-	Started  time.Time         `json:"started"`
-	Ready    string            `json:"ready"`              // "ready", or why not
-	Instance *connect.Info     `json:"instance,omitempty"` // absent until it was read
-	Sweep    *reconcile.Swept  `json:"sweep,omitempty"`    // the last one; absent before the first
-	Backlog  reconcile.Backlog `json:"backlog"`
-	Hook     okta.HookStats    `json:"hook"`
-	Connect  connect.Stats     `json:"connect"`
-	Outcomes Outcomes          `json:"outcomes"`
-}
-
-// Outcomes counts how looks at people ended since the start.
-type Outcomes struct {
-	Looks    uint64                 `json:"looks"`
-	Changes  map[plan.Action]uint64 `json:"changes"`
-	Refusals map[plan.Code]uint64   `json:"refusals"`
-	Failed   uint64                 `json:"failed"` // attempts
-	Dead     uint64                 `json:"dead"`
-	Slowest  time.Duration          `json:"slowest"` // from request to change
-	Total    time.Duration          `json:"total"`   // of all changes
-}
-
-// Ready is the Status of a program that can store requests.
-const Ready = "ready"
-
-// Status reads the state of the program.
-func (a *App) Status(ctx context.Context) (Status, error) {
-	backlog, err := a.backend.Backlog(ctx)
-	if err != nil {
-		return Status{}, err
-	}
-	ready := Ready
-	if err := a.backend.Ready(ctx); err != nil {
-		ready = err.Error()
-	}
-	return Status{
-		Name: a.cfg.Name, Version: a.version, Policy: plan.Policy(a.cfg.Policy), Mode: "hook-only", Started: a.started,
-		Ready: ready, Instance: a.info.Load(), Sweep: a.swept.Load(), Backlog: backlog,
-		Hook: a.hook.Stats(), Connect: a.instance.Stats(), Outcomes: a.counts.snapshot(),
-	}, nil
-}
-
 func (a *App) getStatus(w http.ResponseWriter, r *http.Request) {
 	status, err := a.Status(r.Context())
 	reply(w, status, err)
@@ -144,7 +93,7 @@ func (a *App) getPeople(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, err)
 		return
 	}
-	people, err := a.backend.Waiting(r.Context(), query)
+	people, err := a.backend.People(r.Context(), query)
 	reply(w, list(people), err)
 }
 
@@ -172,7 +121,7 @@ func (a *App) getPerson(w http.ResponseWriter, r *http.Request) {
 func (a *App) person(r *http.Request) (*person, error) {
 	ctx, id := r.Context(), r.PathValue("person")
 	out := person{Groups: []membership{}}
-	waiting, err := a.backend.Waiting(ctx, reconcile.WaitingQuery{Person: id})
+	waiting, err := a.backend.People(ctx, reconcile.WaitingQuery{Person: id})
 	if err != nil {
 		return nil, err
 	}
@@ -217,20 +166,14 @@ func (a *App) getDead(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, err)
 		return
 	}
-	people, err := a.backend.Waiting(r.Context(), query)
+	people, err := a.backend.People(r.Context(), query)
 	reply(w, list(people), err)
 }
 
 // replayDead asks for a dead letter again. Doing so twice is harmless.
 func (a *App) replayDead(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("person")
-	found, err := a.backend.Waiting(r.Context(), reconcile.WaitingQuery{Person: id, State: reconcile.StateDead})
-	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("dead letter of person %q: %w", id, reconcile.ErrNotFound)
-	}
-	if err == nil {
-		err = a.backend.Enqueue(r.Context(), reconcile.Request{Person: id, Priority: found[0].Priority, Trigger: reconcile.TriggerReplay, Event: found[0].Event})
-	}
+	err := a.backend.Replay(r.Context(), id)
 	reply(w, map[string]string{"person": id, "state": string(reconcile.StateDue)}, err)
 }
 
@@ -275,17 +218,4 @@ func fail(w http.ResponseWriter, code int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
-}
-
-func (o *outcomes) snapshot() Outcomes {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	out := Outcomes{Looks: o.looks, Failed: o.failed, Dead: o.dead, Slowest: o.slowest, Total: o.total, Changes: map[plan.Action]uint64{}, Refusals: map[plan.Code]uint64{}}
-	for k, v := range o.changes {
-		out.Changes[k] = v
-	}
-	for k, v := range o.refusals {
-		out.Refusals[k] = v
-	}
-	return out
 }

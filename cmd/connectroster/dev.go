@@ -1,0 +1,360 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"connectroster/internal/config"
+	simconnect "connectroster/internal/sim/connect"
+	simokta "connectroster/internal/sim/okta"
+)
+
+// What the playground is made of. The secret is no secret: it protects nothing
+// but this process's loopback port.
+const (
+	devGroup   = "Amazon Connect Agents"
+	devSecret  = "dev-secret-of-the-playground"
+	devHeader  = "Authorization"
+	devRouting = "Basic Routing Profile"
+)
+
+type devOptions struct {
+	once   bool
+	people int
+	rate   float64
+	debug  bool
+}
+
+func devCommand() *cobra.Command {
+	var o devOptions
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything on this machine, no account needed",
+		Long: `Run a simulated Okta org, a simulated Amazon Connect instance and the daemon
+between them in one process. People join an Okta group, the org delivers its
+event hook as Okta does, and the daemon creates their agents with the AWS SDK.
+
+Nothing outside this machine is called, and nothing is left behind at the end.`,
+		Example: `  connectroster dev               stay, to try things
+  connectroster dev --once        end after the summary: exit 0 if every agent is right, else 1
+  connectroster dev --people 500  watch a contact centre being filled`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.people < 1 || o.people > 20000 {
+				return fmt.Errorf("--people %d: want 1 to 20000", o.people)
+			}
+			if o.rate < 0 {
+				return fmt.Errorf("--rate %g: want calls per second, or 0 for no limit", o.rate)
+			}
+			return dev(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.once, "once", false, "end after the summary, with exit code 1 if any agent is missing or wrong")
+	f.IntVar(&o.people, "people", 8, "how many `people` join")
+	f.Float64Var(&o.rate, "rate", 2, "calls per second and operation that the simulated instance allows; 0 is without limit")
+	f.BoolVar(&o.debug, "debug", false, "show the daemon's log")
+	return cmd
+}
+
+// dev plays the main job from event to agent.
+func dev(ctx context.Context, o devOptions, out, logs io.Writer) error {
+	dir, err := os.MkdirTemp("", "connectroster-dev-")
+	if err != nil {
+		return fmt.Errorf("make a folder for the playground: %w", err)
+	}
+	defer os.RemoveAll(dir)
+
+	p := &playground{options: o, dir: dir, show: newShow(out, o.people), log: slog.New(slog.DiscardHandler)}
+	if o.debug {
+		p.log = slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	defer p.close()
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	p.show.opening(p)
+	if err := p.join(ctx); err != nil {
+		return err
+	}
+	p.await(ctx)
+	right := p.show.summary(p)
+	if o.once {
+		if !right {
+			return errReported
+		}
+		return nil
+	}
+	p.show.next(p)
+	<-ctx.Done()
+	return nil
+}
+
+// playground is the two simulators with the daemon between them.
+type playground struct {
+	options devOptions
+	dir     string
+	show    *show
+	log     *slog.Logger
+
+	instance    *simconnect.Instance
+	instanceURL string
+	org         *simokta.Org
+	orgURL      string
+	hook        simokta.Hook
+	daemon      *daemon
+	servers     []*http.Server
+}
+
+func (p *playground) open(ctx context.Context) error {
+	if err := p.simulate(); err != nil {
+		return err
+	}
+	cfg, err := p.configure()
+	if err != nil {
+		return err
+	}
+	// The daemon finds Amazon Connect as any program with the AWS SDK does.
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_CONNECT":    p.instanceURL,
+		"AWS_ACCESS_KEY_ID":           "dev",
+		"AWS_SECRET_ACCESS_KEY":       "dev",
+		"AWS_SESSION_TOKEN":           "",
+		"AWS_PROFILE":                 "",
+		"AWS_CONFIG_FILE":             os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"AWS_EC2_METADATA_DISABLED":   "true",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	if p.daemon, err = start(ctx, cfg, p.log, p.show.outcome); err != nil {
+		return err
+	}
+	return p.wire(ctx)
+}
+
+// simulate starts the two simulators.
+func (p *playground) simulate() error {
+	settings := simconnect.DefaultSettings()
+	settings.Limit.Rate = p.options.rate
+	settings.Quota = max(settings.Quota, p.options.people)
+	settings.RequireSignature = true
+	var err error
+	if p.instance, err = simconnect.New(simconnect.Config{Settings: &settings, Log: p.log}); err != nil {
+		return err
+	}
+	if p.org, err = simokta.New(simokta.Config{AllowHTTP: true, Log: p.log}); err != nil {
+		return err
+	}
+	p.show.login = func(id string) string {
+		user, err := p.org.User(id)
+		if err != nil {
+			return id
+		}
+		return user.Login
+	}
+	for _, sim := range []struct {
+		h   http.Handler
+		url *string
+	}{{p.instance, &p.instanceURL}, {p.org, &p.orgURL}} {
+		server, url, err := serveLoopback("127.0.0.1:0", sim.h)
+		if err != nil {
+			return err
+		}
+		p.servers, *sim.url = append(p.servers, server), url
+	}
+	return nil
+}
+
+// devConfig is the configuration of the playground, as a user would write it.
+const devConfig = `name: dev
+policy: create-only
+listen: 127.0.0.1:0
+admin_listen: 127.0.0.1:0
+allow_loopback: true
+
+okta:
+  hook:
+    secrets: ["env:OKTA_HOOK_SECRET"]
+
+connect:
+  instance: %s
+  region: %s
+  rate: %g
+
+personas:
+  agent:
+    routing_profile: %s
+    security_profiles: [Agent]
+    voice: {type: soft_phone, auto_accept: false, after_contact_work: 30s}
+
+rules:
+  - {groups: [%s], persona: agent}
+
+store: {sqlite: connectroster.db}
+`
+
+func (p *playground) configure() (*config.Config, error) {
+	rate := p.options.rate
+	if rate == 0 {
+		rate = 1000
+	}
+	path := filepath.Join(p.dir, "connectroster.yaml")
+	text := fmt.Sprintf(devConfig, p.instance.ID(), p.instance.Region(), rate, devRouting, devGroup)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("write the playground's configuration: %w", err)
+	}
+	return config.Load(path, func(name string) string {
+		if name == "OKTA_HOOK_SECRET" {
+			return devSecret
+		}
+		return os.Getenv(name)
+	})
+}
+
+// wire creates the group and the hook in the org, and lets the org verify the
+// hook as Okta does.
+func (p *playground) wire(ctx context.Context) error {
+	group, err := p.org.AddGroup(devGroup)
+	if err != nil {
+		return err
+	}
+	ours := fmt.Sprintf("event.target.?[type eq 'UserGroup' && id eq '%s'].size()>0", group.ID)
+	p.hook, err = p.org.AddHook(simokta.HookConfig{
+		Name:       "connectroster",
+		URI:        "http://" + p.daemon.Addr() + "/hooks/okta",
+		Events:     []string{"group.user_membership.add", "group.user_membership.remove"},
+		Filters:    map[string]string{"group.user_membership.add": ours, "group.user_membership.remove": ours},
+		AuthHeader: devHeader,
+		AuthValue:  devSecret,
+	})
+	if err != nil {
+		return fmt.Errorf("create the event hook: %w", err)
+	}
+	if err := p.org.VerifyHook(ctx, p.hook.ID); err != nil {
+		return fmt.Errorf("verify the event hook: %w", err)
+	}
+	return nil
+}
+
+// join lets the people be hired and put into the group.
+func (p *playground) join(ctx context.Context) error {
+	for i := range p.options.people {
+		if ctx.Err() != nil {
+			return nil
+		}
+		user, err := p.org.AddUser(devPerson(i))
+		if err != nil {
+			return err
+		}
+		p.show.joined(user)
+		if err := p.org.Join(user.ID, devGroup); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits until every person has an outcome, but not for ever: thrice what
+// the quota needs is more than enough.
+func (p *playground) await(ctx context.Context) {
+	limit := time.Minute
+	if p.options.rate > 0 {
+		limit += 3 * time.Duration(float64(p.options.people)/p.options.rate*float64(time.Second))
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(p.show.every())
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.show.done:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			p.show.progress()
+		}
+	}
+}
+
+func (p *playground) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	var errs []error
+	if p.org != nil {
+		errs = append(errs, p.org.Close(ctx))
+	}
+	if p.daemon != nil {
+		errs = append(errs, p.daemon.stop())
+	}
+	for _, s := range p.servers {
+		errs = append(errs, s.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		p.log.Error("closing the playground", "error", err)
+	}
+}
+
+// devPerson makes the i-th person. Names are taken from many places, since they
+// are where provisioning goes wrong.
+func devPerson(i int) simokta.NewUser {
+	names := [...][2]string{
+		{"Ana", "Silva"}, {"María del Carmen", "López"}, {"Björn", "Ångström"}, {"Nguyễn", "Thị Minh"},
+		{"Sinéad", "O'Brien"}, {"李", "小龙"}, {"Oluwaseun", "Adébáyọ̀"}, {"Jean-Luc", "de la Tour"},
+	}
+	logins := [...]string{
+		"ana.silva", "maria.lopez", "bjorn.angstrom", "minh.nguyen",
+		"sinead.obrien", "xiaolong.li", "seun.adebayo", "jeanluc.delatour",
+	}
+	at, round := i%len(names), i/len(names)
+	login := logins[at]
+	if round > 0 {
+		login += fmt.Sprintf("%d", round+1)
+	}
+	return simokta.NewUser{FirstName: names[at][0], LastName: names[at][1], Login: login + "@example.com"}
+}
+
+// routingName gives the name of a routing profile that the playground uses.
+func (p *playground) routingName(id string) string {
+	if id == p.instance.RoutingProfileID(devRouting) {
+		return devRouting
+	}
+	return id
+}
+
+// agentFault tells what is wrong with the agent of a user, or gives "".
+func (p *playground) agentFault(user simokta.User) (simconnect.Agent, string) {
+	agent, found := p.instance.AgentNamed(user.Login)
+	if !found {
+		return agent, "missing"
+	}
+	var wrong []string
+	check := func(what string, ok bool) {
+		if !ok {
+			wrong = append(wrong, what)
+		}
+	}
+	check("username", agent.Username == user.Login)
+	check("name", sameName(agent, user))
+	check("routing profile", agent.RoutingProfile == p.instance.RoutingProfileID(devRouting))
+	check("security profiles", len(agent.SecurityProfiles) == 1 && agent.SecurityProfiles[0] == p.instance.SecurityProfileID("Agent"))
+	check("owner", agent.Tags["connectroster:owner"] == user.ID)
+	check("deployment", agent.Tags["connectroster:deployment"] == "dev")
+	if len(wrong) > 0 {
+		return agent, "wrong " + strings.Join(wrong, ", ")
+	}
+	return agent, ""
+}

@@ -1,0 +1,64 @@
+// Command connectroster keeps the agents of an Amazon Connect contact centre
+// equal to what Okta says they should be. This package holds flags, wiring and
+// signals; the program itself is package app.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes one command line and gives the exit code: 0 ok, 1 failure.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+
+	root := command()
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		if !errors.Is(err, errReported) {
+			fmt.Fprintln(os.Stderr, "connectroster: "+err.Error())
+		}
+		return 1
+	}
+	return 0
+}
+
+// errReported ends a command that has said already what is wrong.
+var errReported = errors.New("failed")
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "connectroster",
+		Short: "Keep the agents of an Amazon Connect contact centre equal to what Okta says",
+		Long: `connectroster keeps the agent roster of an Amazon Connect contact centre equal
+to what Okta says it should be: put a person in an Okta group and a minute later
+they can take calls.
+
+Try it on this machine, without any account:
+
+  connectroster dev`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(serveCommand(), devCommand(), simulateCommand(), versionCommand())
+	return root
+}
+
+// noArguments refuses words after the flags.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, but was given %q; see %s --help", cmd.CommandPath(), args, cmd.CommandPath())
+	}
+	return nil
+}

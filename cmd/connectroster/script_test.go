@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"connectroster": main})
+}
+
+// TestScripts plays the flows of testdata/script with the real binary and the
+// simulators. Each script has addresses of its own in $OKTA, $CONNECT, $HOOK and
+// $ADMIN, and a configuration that uses them as soon as it writes one.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "..", "testdata", "script"),
+		RequireExplicitExec: true,
+		Setup:               setupScript,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"http":  scriptHTTP,
+			"await": scriptAwait,
+			"subst": scriptSubst,
+			"catch": scriptCatch,
+		},
+	})
+}
+
+func setupScript(env *testscript.Env) error {
+	addresses, err := freeAddresses(4)
+	if err != nil {
+		return err
+	}
+	for i, name := range []string{"OKTA", "CONNECT", "HOOK", "ADMIN"} {
+		env.Setenv(name, addresses[i])
+	}
+	env.Setenv("AWS_ENDPOINT_URL_CONNECT", "http://"+addresses[1])
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "script", "AWS_SECRET_ACCESS_KEY": "script", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+		"OKTA_HOOK_SECRET": "a-secret-for-this-script",
+		"INSTANCE":         "11111111-2222-3333-4444-555555555555",
+	} {
+		env.Setenv(name, value)
+	}
+	return nil
+}
+
+// freeAddresses finds loopback addresses that nobody listens on.
+func freeAddresses(n int) ([]string, error) {
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		out = append(out, l.Addr().String())
+	}
+	return out, nil
+}
+
+// scriptHTTP is: http [-header 'Name: value'] METHOD URL [BODY | @FILE]. The
+// answer becomes the standard output and the status the standard error. A
+// status of 400 or more is a failure. unix:SOCKET:/path asks a Unix socket.
+func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
+	var headers []string
+	for len(args) > 1 && args[0] == "-header" {
+		headers, args = append(headers, args[1]), args[2:]
+	}
+	if len(args) < 2 {
+		ts.Fatalf("usage: http [-header 'Name: value'] METHOD URL [BODY | @FILE]")
+	}
+	var body []byte
+	if len(args) > 2 {
+		body = []byte(args[2])
+		if name, ok := strings.CutPrefix(args[2], "@"); ok {
+			body = []byte(ts.ReadFile(name))
+		}
+	}
+	status, answer, err := call(args[0], args[1], headers, body)
+	if err != nil {
+		ts.Fatalf("%s %s: %v", args[0], args[1], err)
+	}
+	fmt.Fprint(ts.Stdout(), answer)
+	fmt.Fprintf(ts.Stderr(), "%d %s\n", status, http.StatusText(status))
+	if failed := status >= 400; failed != neg {
+		ts.Fatalf("%s %s: status %d: %s", args[0], args[1], status, answer)
+	}
+}
+
+// call makes one HTTP request.
+func call(method, url string, headers []string, body []byte) (status int, answer string, err error) {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	if rest, ok := strings.CutPrefix(url, "unix:"); ok {
+		socket, path, _ := strings.Cut(rest, ":")
+		client.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		}}
+		url = "http://socket" + path
+	}
+	req, err := http.NewRequest(method, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ":")
+		req.Header.Add(name, strings.TrimSpace(value))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+// scriptAwait is: await URL REGEXP. It asks until the answer matches, or with !
+// until it does not, for 100 seconds at most.
+func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: await URL REGEXP")
+	}
+	want, err := regexp.Compile(args[1])
+	if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	var answer string
+	var status int
+	err = errors.New("never asked")
+	for end := time.Now().Add(100 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		status, answer, err = call(http.MethodGet, args[0], nil, nil)
+		if err == nil && status < 400 && want.MatchString(answer) != neg {
+			fmt.Fprint(ts.Stdout(), answer)
+			return
+		}
+	}
+	ts.Fatalf("%s never matched %s: %v, status %d: %s", args[0], args[1], err, status, answer)
+}
+
+// scriptCatch is: catch NAME REGEXP. It puts what the first group of the regular
+// expression matches in the last output into a variable.
+func scriptCatch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: catch NAME REGEXP")
+	}
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("the last output does not match %s with one group", args[1])
+	}
+	ts.Setenv(args[0], found[1])
+}
+
+// scriptSubst is: subst FILE. It replaces $NAME and ${NAME} in a file by the
+// script's variables.
+func scriptSubst(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"connectroster/internal/reconcile"
+	simconnect "connectroster/internal/sim/connect"
+	simokta "connectroster/internal/sim/okta"
+)
+
+// fewPeople is up to how many people each gets a line; beyond it a bar is shown.
+const fewPeople = 20
+
+// show prints what happens in the playground.
+type show struct {
+	out      io.Writer
+	terminal bool
+	people   int
+	done     chan struct{} // closed when every person has an outcome
+	login    func(id string) string
+
+	mu      sync.Mutex
+	users   []simokta.User
+	joins   map[string]time.Time // by Okta user id
+	settled map[string]bool
+	started time.Time
+	first   time.Duration // the quickest and the slowest, from event to agent
+	last    time.Duration
+	drawn   bool // a bar is on the last line
+}
+
+func newShow(out io.Writer, people int) *show {
+	return &show{out: out, terminal: isTerminal(out), people: people, done: make(chan struct{}), joins: map[string]time.Time{}, settled: map[string]bool{}}
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// every is the time between two progress lines.
+func (s *show) every() time.Duration {
+	if s.terminal {
+		return 250 * time.Millisecond
+	}
+	return 10 * time.Second
+}
+
+func (s *show) opening(p *playground) {
+	fmt.Fprintf(s.out, "connectroster dev: Okta, Amazon Connect and the daemon on this machine\n\n")
+	fmt.Fprintf(s.out, "  Okta simulator            %s\n", p.orgURL)
+	fmt.Fprintf(s.out, "  Amazon Connect simulator  %s\n", p.instanceURL)
+	fmt.Fprintf(s.out, "  connectroster             http://%s/hooks/okta  (hook %s verified by Okta)\n\n", p.daemon.Addr(), p.hook.ID)
+	fmt.Fprintf(s.out, "%s join the Okta group %q.\n\n", count(s.people, "person", "people"), devGroup)
+}
+
+// joined notes that a user is about to be put into the group.
+func (s *show) joined(u simokta.User) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started.IsZero() {
+		s.started = time.Now()
+	}
+	s.users = append(s.users, u)
+	s.joins[u.ID] = time.Now()
+}
+
+// outcome is called by the daemon's workers.
+func (s *show) outcome(o reconcile.Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	joined, seeded := s.joins[o.Work.Person]
+	if !seeded { // somebody who was hired by hand
+		s.line(o, o.Finished.Sub(o.Work.Since))
+		return
+	}
+	if s.people <= fewPeople || o.Refusal != nil || o.Err != nil {
+		s.line(o, time.Since(joined))
+	}
+	if o.Verdict.State == reconcile.Later || s.settled[o.Work.Person] {
+		return
+	}
+	if o.Action != "" {
+		took := time.Since(joined)
+		if s.first == 0 || took < s.first {
+			s.first = took
+		}
+		s.last = max(s.last, took)
+	}
+	s.settled[o.Work.Person] = true
+	if len(s.settled) == s.people {
+		close(s.done)
+	}
+}
+
+// line prints how one look at a person ended.
+func (s *show) line(o reconcile.Outcome, took time.Duration) {
+	s.wipe()
+	login := s.login(o.Work.Person)
+	switch {
+	case o.Refusal != nil:
+		fmt.Fprintf(s.out, "  %-32s refused: %s\n", login, o.Refusal.Reason)
+	case o.Err != nil:
+		fmt.Fprintf(s.out, "  %-32s %s\n", login, o.Verdict.Reason)
+	case o.Action != "":
+		fmt.Fprintf(s.out, "  %-32s event -> agent in %8s   %s\n", login, took.Round(time.Millisecond), o.Agent)
+	}
+}
+
+// progress draws the bar, if the people are many.
+func (s *show) progress() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.people <= fewPeople {
+		return
+	}
+	const width = 30
+	n := len(s.settled)
+	full := width * n / s.people
+	left := "no estimate yet"
+	if n > 0 {
+		left = time.Duration(float64(time.Since(s.started))/float64(n)*float64(s.people-n)).Round(time.Second).String() + " left"
+	}
+	text := fmt.Sprintf("  [%s%s] %d/%d  %s", strings.Repeat("#", full), strings.Repeat(".", width-full), n, s.people, left)
+	if s.terminal {
+		fmt.Fprintf(s.out, "\r\x1b[K%s", text)
+		s.drawn = true
+		return
+	}
+	fmt.Fprintln(s.out, text)
+}
+
+func (s *show) wipe() {
+	if s.drawn {
+		fmt.Fprint(s.out, "\r\x1b[K")
+		s.drawn = false
+	}
+}
+
+// summary prints the roster and reports whether every agent is right.
+func (s *show) summary(p *playground) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	fmt.Fprintln(s.out)
+	right := 0
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "  PERSON\tAGENT\tFIRST NAME\tLAST NAME\tROUTING PROFILE\tRESULT")
+	for i, u := range s.users {
+		agent, fault := p.agentFault(u)
+		if fault == "" {
+			right++
+			fault = "ok"
+			if i >= fewPeople {
+				continue
+			}
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Login, agent.IdentityInfo.FirstName, agent.IdentityInfo.LastName, p.routingName(agent.RoutingProfile), fault)
+	}
+	table.Flush()
+	if len(s.users) > fewPeople {
+		fmt.Fprintf(s.out, "  and the rest: only those with a fault are shown beyond %d\n", fewPeople)
+	}
+	create := p.instance.Stats().Operations["CreateUser"]
+	var calls, throttled int
+	if create != nil {
+		calls, throttled = create.Calls, create.Throttled
+	}
+	fmt.Fprintf(s.out, "\n%d of %d agents are right. %s of CreateUser, %d throttled. From event to agent: %s at best, %s at worst.\n",
+		right, len(s.users), count(calls, "call", "calls"), throttled, s.first.Round(time.Millisecond), s.last.Round(time.Millisecond))
+	return right == s.people
+}
+
+// next says what to try.
+func (s *show) next(p *playground) {
+	fmt.Fprintf(s.out, `
+Try next, in another terminal:
+
+  1. Hire somebody and watch the line appear here:
+     curl -s -d '{"firstName":"Grace","lastName":"Hopper","login":"grace@example.com","groups":[%q]}' %s/_sim/people
+
+  2. See what Amazon Connect was asked to do, call by call:
+     curl -s %s/_sim/ledger
+
+Ctrl-C ends it.
+`, devGroup, p.orgURL, p.instanceURL)
+}
+
+// sameName reports whether the agent bears the name that Okta shows. Hooks tell
+// only the display name, so where it is split does not count.
+func sameName(a simconnect.Agent, u simokta.User) bool {
+	first, _ := u.Profile["firstName"].(string)
+	last, _ := u.Profile["lastName"].(string)
+	return a.IdentityInfo.FirstName+" "+a.IdentityInfo.LastName == norm.NFC.String(first+" "+last)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"connectroster/internal/connect"
+	"connectroster/internal/okta"
+	"connectroster/internal/plan"
+	"connectroster/internal/reconcile"
+)
+
+// Status is the state of the program.
+type Status struct {
+	Name     string            `json:"name"`
+	Version  string            `json:"version"`
+	Policy   plan.Policy       `json:"policy"`
+	Mode     string            `json:"mode"`
+	Started  time.Time         `json:"started"`
+	Ready    string            `json:"ready"`              // "ready", or why not
+	Instance *connect.Info     `json:"instance,omitempty"` // absent until it was read
+	Sweep    *reconcile.Swept  `json:"sweep,omitempty"`    // the last one; absent before the first
+	Backlog  reconcile.Backlog `json:"backlog"`
+	Hook     okta.HookStats    `json:"hook"`
+	Connect  map[string]Calls  `json:"connect"` // by operation
+	Outcomes Outcomes          `json:"outcomes"`
+}
+
+// Outcomes counts how looks at people ended since the start.
+type Outcomes struct {
+	Looks    uint64                 `json:"looks"`
+	Changes  map[plan.Action]uint64 `json:"changes"`
+	Refusals map[plan.Code]uint64   `json:"refusals"`
+	Failed   uint64                 `json:"failed"` // attempts
+	Dead     uint64                 `json:"dead"`
+	Slowest  time.Duration          `json:"slowest"` // from request to change
+	Total    time.Duration          `json:"total"`   // of all changes
+}
+
+// Ready is the Status of a program that can store requests.
+const Ready = "ready"
+
+// Status reads the state of the program.
+func (a *App) Status(ctx context.Context) (Status, error) {
+	backlog, err := a.backend.Backlog(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	ready := Ready
+	if err := a.backend.Ready(ctx); err != nil {
+		ready = err.Error()
+	}
+	return Status{
+		Name: a.cfg.Name, Version: a.version, Policy: plan.Policy(a.cfg.Policy), Mode: "hook-only", Started: a.started,
+		Ready: ready, Instance: a.info.Load(), Sweep: a.swept.Load(), Backlog: backlog,
+		Hook: a.hook.Stats(), Connect: a.calls.snapshot(), Outcomes: a.counts.snapshot(),
+	}, nil
+}
+
+// settled counts an outcome and passes it on.
+func (a *App) settled(out reconcile.Outcome) {
+	a.counts.add(out)
+	if a.observe != nil {
+		a.observe(out)
+	}
+}
+
+// outcomes counts how looks ended.
+type outcomes struct {
+	mu sync.Mutex
+	n  Outcomes
+}
+
+func (o *outcomes) add(out reconcile.Outcome) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.n.Changes == nil {
+		o.n.Changes, o.n.Refusals = map[plan.Action]uint64{}, map[plan.Code]uint64{}
+	}
+	o.n.Looks++
+	switch {
+	case out.Refusal != nil:
+		o.n.Refusals[out.Refusal.Code]++
+	case out.Action != "":
+		o.n.Changes[out.Action]++
+		age := out.Finished.Sub(out.Work.Since)
+		o.n.Total += age
+		o.n.Slowest = max(o.n.Slowest, age)
+	}
+	if out.Verdict.Failed {
+		o.n.Failed++
+	}
+	if out.Verdict.State == reconcile.Dead {
+		o.n.Dead++
+	}
+}
+
+func (o *outcomes) snapshot() Outcomes {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := o.n
+	n.Changes, n.Refusals = maps.Clone(n.Changes), maps.Clone(n.Refusals)
+	if n.Changes == nil {
+		n.Changes, n.Refusals = map[plan.Action]uint64{}, map[plan.Code]uint64{}
+	}
+	return n
+}
+
+// Calls counts the calls of one operation of Amazon Connect since the start.
+type Calls struct {
+	Calls     uint64        `json:"calls"`
+	Throttled uint64        `json:"throttled"`
+	Failed    uint64        `json:"failed"` // other than throttled
+	Waited    time.Duration `json:"waited"` // for their turn, all together
+	Took      time.Duration `json:"took"`   // all together
+}
+
+// calls counts by operation.
+type calls struct {
+	mu sync.Mutex
+	by map[string]Calls
+}
+
+func (c *calls) add(call connect.Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = map[string]Calls{}
+	}
+	n := c.by[call.Operation]
+	n.Calls++
+	n.Waited += call.Waited
+	n.Took += call.Took
+	switch {
+	case call.Throttled:
+		n.Throttled++
+	case call.Failed:
+		n.Failed++
+	}
+	c.by[call.Operation] = n
+}
+
+func (c *calls) snapshot() map[string]Calls {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		return map[string]Calls{}
+	}
+	return maps.Clone(c.by)
+}
