@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -62,7 +63,11 @@ func (r *reader) checkAddresses(c *Config) {
 		return
 	}
 	if c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0") {
-		r.fault("admin_listen", complaint{"is the same address as listen; want one of its own", ""})
+		if r.ok("admin_listen") {
+			r.fault("admin_listen", complaint{"is the same address as listen; want one of its own", ""})
+		} else {
+			r.fault("listen", complaint{"is the same address as admin_listen; want one of its own", ""})
+		}
 	}
 	if host, _, _ := net.SplitHostPort(c.AdminListen); !isLoopback(host) {
 		r.warn("admin_listen", "is open to other machines, and asks for no password", "127.0.0.1:9090 is open to this machine alone")
@@ -106,7 +111,10 @@ func (r *reader) checkOkta(c *Config) {
 		r.test("okta.org", orgFault(c.Okta.Org, c.AllowLoopback))
 	}
 	if fault := headerFault(c.Okta.Hook.Header); fault.problem != "" && !r.bad["okta.hook.header"] {
-		r.hide(r.values["okta.hook.header"])
+		if n := r.values["okta.hook.header"]; n != nil {
+			r.hide(n)
+			r.hide(n.Alias)
+		}
 		r.fault("okta.hook.header", fault)
 	}
 	if n := c.Okta.Hook.MaxBody; n < 1<<10 || n > 64<<20 {
@@ -281,6 +289,7 @@ func (r *reader) checkProfiles(path string, profiles []string, allowAdmin bool) 
 	}
 	if n := len(profiles); n < 1 || n > 10 {
 		r.fault(at, complaint{fmt.Sprintf("names %d profiles; want 1 to 10", n), ""})
+		return
 	}
 	for i, name := range profiles {
 		one := fmt.Sprintf("%s[%d]", at, i)
@@ -347,12 +356,12 @@ func (r *reader) checkRulePersona(c *Config, path, name string) {
 	if _, ok := c.Personas[name]; ok {
 		return
 	}
-	var names []string
-	for known := range c.Personas {
-		names = append(names, known)
-	}
-	slices.Sort(names)
 	fault := complaint{problem: "there is no such persona"}
+	if !r.helpful() {
+		r.fault(path, fault)
+		return
+	}
+	names := slices.Sorted(maps.Keys(c.Personas))
 	if near := nearest(name, names); near != "" {
 		fault.hint = "did you mean " + near + "?"
 	} else if len(names) <= 8 {
@@ -372,12 +381,14 @@ func (r *reader) checkRuleGroups(path string, groups []string, taken map[string]
 		return
 	}
 	var dead []int
+	seen := map[string]bool{}
 	for i, g := range groups {
 		one := fmt.Sprintf("%s[%d]", path, i)
 		r.checkGroup(one, g)
-		if slices.Contains(groups[:i], g) {
+		if seen[g] {
 			r.test(one, complaint{"is listed twice in this rule", "remove one of them"})
 		}
+		seen[g] = true
 		if taken[g] > 0 {
 			dead = append(dead, i)
 		}

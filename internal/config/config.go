@@ -306,9 +306,11 @@ func (c *Config) Settings() plan.Settings {
 // Groups gives the groups of all rules, in their order and each once.
 func (c *Config) Groups() []string {
 	var groups []string
+	seen := map[string]bool{}
 	for _, rule := range c.Rules {
 		for _, g := range rule.Groups {
-			if !slices.Contains(groups, g) {
+			if !seen[g] {
+				seen[g] = true
 				groups = append(groups, g)
 			}
 		}

@@ -34,8 +34,9 @@ type reader struct {
 	suggested map[string]bool       // paths that a misspelled key probably meant
 	hidden    map[*yaml.Node]bool
 	partial   bool         // only the beginning of the file could be read
+	aliases   int          // how many of the nodes being read are aliases
 	aliased   int          // values read by way of aliases
-	within    []*yaml.Node // the anchors being read
+	anchors   []*yaml.Node // the nodes with an anchor that are being read
 }
 
 // setter is a value with a form of its own.
@@ -52,10 +53,12 @@ func (r *reader) read(data []byte) *Config {
 		return c
 	}
 	r.decode("", root, reflect.ValueOf(c).Elem())
-	r.check(c)
-	c.refs, c.sealed = r.secrets, &sealed{r.resolve(c.Okta.Hook.Secrets)}
-	c.setDefaults(r.secrets.dir)
-	r.checkSocket(c)
+	if r.aliased <= maxAliased {
+		r.check(c)
+		c.refs, c.sealed = r.secrets, &sealed{r.resolve(c.Okta.Hook.Secrets)}
+		c.setDefaults(r.secrets.dir)
+		r.checkSocket(c)
+	}
 	r.findHidden(root)
 	return c
 }
@@ -112,22 +115,19 @@ func assign(field reflect.Value, text string) complaint {
 // decode reads a node into a field.
 func (r *reader) decode(path string, n *yaml.Node, field reflect.Value) {
 	if n.Kind == yaml.AliasNode {
-		target := n.Alias
-		if slices.Contains(r.within, target) {
+		if n = n.Alias; slices.Contains(r.anchors, n) {
 			r.fault(path, complaint{"* stands inside the anchor that it refers to", ""})
 			return
 		}
-		r.within = append(r.within, target)
-		defer func() { r.within = r.within[:len(r.within)-1] }()
-		n = target
+		r.aliases++
+		defer func() { r.aliases-- }()
 	}
-	if len(r.within) > 0 {
-		if r.aliased++; r.aliased > maxAliased {
-			if r.aliased == maxAliased+1 {
-				r.fault(path, complaint{fmt.Sprintf("the aliases of this file unfold into more than %d values", maxAliased), "write them out"})
-			}
-			return
-		}
+	if r.aliases > 0 && r.tooManyAliased(path) {
+		return
+	}
+	if n.Anchor != "" {
+		r.anchors = append(r.anchors, n)
+		defer func() { r.anchors = r.anchors[:len(r.anchors)-1] }()
 	}
 	if n.Style&yaml.TaggedStyle != 0 {
 		r.hide(n)
@@ -148,6 +148,16 @@ func (r *reader) decode(path string, n *yaml.Node, field reflect.Value) {
 	default:
 		r.scalar(path, n, field)
 	}
+}
+
+// tooManyAliased counts the values read by way of aliases, and tells once when
+// they are too many. Then nothing more can be said of the file.
+func (r *reader) tooManyAliased(path string) bool {
+	if r.aliased++; r.aliased == maxAliased+1 {
+		r.partial = true
+		r.fault(path, complaint{fmt.Sprintf("the aliases of this file unfold into more than %d values", maxAliased), "write them out"})
+	}
+	return r.aliased > maxAliased
 }
 
 // scalar reads text, a number or a truth value.
@@ -323,9 +333,10 @@ func (r *reader) entries(path string, n *yaml.Node) func(yield func(string, *yam
 // unknown tells of a key that nobody knows, and what it may have meant.
 func (r *reader) unknown(path, key string, t reflect.Type) {
 	c := complaint{problem: "unknown key"}
-	known := keysOf(t)
-	elsewhere := pathOf(key)
-	near := nearest(key, known)
+	known, near, elsewhere := keysOf(t), "", ""
+	if r.helpful() {
+		near, elsewhere = nearest(key, known), pathOf(key)
+	}
 	switch {
 	case near != "":
 		c.hint = "did you mean " + near + "?"
@@ -342,6 +353,10 @@ func (r *reader) unknown(path, key string, t reflect.Type) {
 	}
 	r.findings(placeOf(r.keys[join(path, key)]), join(path, shortKey(key)), c)
 }
+
+// helpful tells whether it is worth the time to look for what was meant: not
+// for faults that nobody gets to see.
+func (r *reader) helpful() bool { return len(r.faults) < maxPrinted }
 
 // mismatch tells of a node of another kind than wanted. Below okta it may hold
 // a secret.

@@ -79,7 +79,7 @@ type finding struct {
 // source is the text of a configuration, and what of it must not be shown.
 type source struct {
 	file   string
-	lines  []string
+	lines  [][]rune
 	syntax bool          // not understood, so nothing in it is known to be harmless
 	hidden map[int]spans // by line
 	ends   map[int]int   // by line, the column after its last understood value
@@ -92,21 +92,22 @@ func (s spans) cover(column int) bool {
 	return slices.ContainsFunc(s, func(r [2]int) bool { return r[0] <= column && column < r[1] })
 }
 
-// render sorts findings by line and draws their excerpts.
+// render sorts findings by line, and draws the excerpts of those that are
+// printed.
 func (s *source) render(findings []finding) Faults {
+	slices.SortStableFunc(findings, func(a, b finding) int {
+		return cmp.Or(cmp.Compare(a.at.line, b.at.line), cmp.Compare(a.at.column, b.at.column), cmp.Compare(a.key, b.key))
+	})
 	faults := make(Faults, 0, len(findings))
-	for _, f := range findings {
+	for i, f := range slices.Compact(findings) {
 		fault := Fault{File: s.file, Line: max(f.at.line, 1), Column: max(f.at.column, 1),
 			Key: f.key, Problem: f.what.problem, Hint: f.what.hint}
-		if !f.bare {
+		if !f.bare && i < maxPrinted {
 			fault.Excerpt = s.excerpt(f.at)
 		}
 		faults = append(faults, fault)
 	}
-	slices.SortStableFunc(faults, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Key, b.Key))
-	})
-	return slices.CompactFunc(faults, func(a, b Fault) bool { return a == b })
+	return faults
 }
 
 // excerpt draws the line of a place with a caret below it.
@@ -114,7 +115,7 @@ func (s *source) excerpt(at place) string {
 	if at.line < 1 || at.line > len(s.lines) {
 		return ""
 	}
-	line := []rune(s.lines[at.line-1])
+	line := s.lines[at.line-1]
 	hidden := s.hidden[at.line]
 	if s.syntax {
 		hidden = unknownWords(line)
@@ -122,7 +123,6 @@ func (s *source) excerpt(at place) string {
 		line = s.withoutComment(line, at.line)
 	}
 	text, caret := mask(line, hidden, at.column)
-	text, caret = window(text, caret)
 	number := fmt.Sprintf("%5d | ", at.line)
 	return number + printable(strings.TrimRight(string(text), " \t")) + "\n" +
 		strings.Repeat(" ", len(number)-2) + "| " + strings.Repeat(" ", caret) + "^"
@@ -141,9 +141,19 @@ func (s *source) withoutComment(line []rune, number int) []rune {
 
 // mask puts three stars in the place of each hidden span, and says before how
 // many characters of the result the column stands.
+// Only what is near the column is kept of a long line.
 func mask(line []rune, hidden spans, column int) (text []rune, caret int) {
+	const near = 500
+	from, to := max(0, column-near), min(len(line), column+near)
+	if from > 0 {
+		text = append(text, '…')
+	}
+	hidden = slices.DeleteFunc(slices.Clone(hidden), func(r [2]int) bool { return r[1] <= from || r[0] > to })
 	masking := false
-	for i, c := range line {
+	for i, c := range line[:max(from, to)] {
+		if i < from {
+			continue
+		}
 		if i+1 == column {
 			caret = len(text)
 			if masking && hidden.cover(column) {
@@ -161,7 +171,7 @@ func mask(line []rune, hidden spans, column int) (text []rune, caret int) {
 	if column > len(line) {
 		caret = len(text)
 	}
-	return text, caret
+	return window(text, caret)
 }
 
 // window keeps the part of a long line that is near the caret.
@@ -217,7 +227,11 @@ func unknownWords(line []rune) spans {
 func wordRune(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) }
 
 // splitLines splits as YAML does.
-func splitLines(text string) []string {
+func splitLines(text string) [][]rune {
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text)
-	return strings.Split(text, "\n")
+	var lines [][]rune
+	for line := range strings.SplitSeq(text, "\n") {
+		lines = append(lines, []rune(line))
+	}
+	return lines
 }

@@ -135,7 +135,7 @@ func kindOf(t reflect.Type) string {
 
 // nearest gives the word that a misspelled one most likely meant, or nothing.
 func nearest(word string, among []string) string {
-	best, least := "", len(word)/3+1
+	best, least := "", max(1, len(word)/4)+1
 	for _, candidate := range among {
 		d := distance(plainWord(word), plainWord(candidate))
 		if d < least && d < len(candidate) {

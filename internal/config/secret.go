@@ -126,13 +126,15 @@ func (r *reader) resolve(refs []string) []string {
 
 // hideSecrets keeps all but well-formed references out of the excerpts.
 func (r *reader) hideSecrets(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode {
-		if _, _, c := reference(n.Value); c.problem != "" {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		if _, _, c := reference(n.Value); c.problem != "" && !strings.HasPrefix(n.Value, "secretsmanager:") {
 			r.hide(n)
 		}
-		return
-	}
-	if n.Kind != yaml.SequenceNode {
+	case yaml.AliasNode:
+		r.hide(n)
+		r.hide(n.Alias)
+	case yaml.MappingNode:
 		r.hide(n)
 	}
 	for _, child := range n.Content {

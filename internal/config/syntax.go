@@ -35,7 +35,7 @@ func (r *reader) parse(data []byte) (root *yaml.Node, partial bool) {
 	documents, fault := load(data)
 	if fault != nil {
 		r.src.syntax = true
-		r.findings(fault.at, "", fault.what)
+		r.findings(r.src.lastWritten(fault.at), "", fault.what)
 		for _, line := range []int{fault.at.line, fault.began} {
 			if len(documents) == 0 {
 				documents, _ = load(before(data, r.src.lines, line))
@@ -81,7 +81,11 @@ func load(data []byte) (documents []*yaml.Node, fault *syntaxFault) {
 	if !errors.As(err, &le) {
 		return documents, &syntaxFault{what: complaint{"is not YAML", ""}}
 	}
-	return documents, &syntaxFault{at: place{le.Mark.Line, le.Mark.Column}, began: le.ContextMark.Line, what: explain(le, data)}
+	at := place{le.Mark.Line, le.Mark.Column}
+	if strings.Contains(le.Message, "end of stream") && le.ContextMark.Line > 0 {
+		at = place{le.ContextMark.Line, le.ContextMark.Column}
+	}
+	return documents, &syntaxFault{at: at, began: le.ContextMark.Line, what: explain(le, data)}
 }
 
 // explain says what the parser's complaint means to a person, without anything
@@ -89,9 +93,13 @@ func load(data []byte) (documents []*yaml.Node, fault *syntaxFault) {
 func explain(le *yaml.LoadError, data []byte) complaint {
 	lines := splitLines(string(data))
 	if n := le.Mark.Line; n >= 1 && n <= len(lines) {
-		line := lines[n-1]
-		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") {
-			return complaint{"a tab indents this line; YAML wants spaces", "replace the tab by spaces"}
+		for _, c := range lines[n-1] {
+			if c == '\t' {
+				return complaint{"a tab indents this line; YAML wants spaces", "replace the tab by spaces"}
+			}
+			if c != ' ' {
+				break
+			}
 		}
 	}
 	opened := ""
@@ -109,11 +117,13 @@ func explain(le *yaml.LoadError, data []byte) complaint {
 	case strings.Contains(message, "cannot start any token"):
 		return complaint{"text cannot begin with this character", "put the text in quotes"}
 	case strings.Contains(message, "unexpected end of stream"):
-		return complaint{"the file ends inside text with quotes", opened}
+		return complaint{"this begins text with quotes that does not end", "close the quotes"}
 	case strings.Contains(message, "',' or ']'"):
 		return complaint{"want , or ] here", opened}
 	case strings.Contains(message, "',' or '}'"):
 		return complaint{"want , or } here", opened}
+	case strings.Contains(message, "expected node content"):
+		return complaint{"want a value here", opened}
 	case strings.Contains(message, "expected key"):
 		return complaint{"want a key of the same indentation as those above", opened}
 	case strings.Contains(message, "'-' indicator"):
@@ -122,12 +132,24 @@ func explain(le *yaml.LoadError, data []byte) complaint {
 	return complaint{"is not YAML: " + message, opened}
 }
 
+// lastWritten moves a place that is beyond the end of the text to that end.
+func (s *source) lastWritten(at place) place {
+	line := min(at.line, len(s.lines))
+	for line > 1 && strings.TrimSpace(string(s.lines[line-1])) == "" {
+		line--
+	}
+	if line == at.line || line < 1 {
+		return at
+	}
+	return place{line, len(s.lines[line-1]) + 1}
+}
+
 // before gives the whole top-level entries that end above a line, which can be
 // judged even though the line cannot be read.
-func before(data []byte, lines []string, line int) []byte {
+func before(data []byte, lines [][]rune, line int) []byte {
 	last := 0
 	for i, text := range lines[:min(max(line, 1), len(lines))] {
-		if text != "" && !strings.ContainsAny(text[:1], " \t#-]}") {
+		if len(text) > 0 && !strings.ContainsRune(" \t#-]}", text[0]) {
 			last = i
 		}
 	}
@@ -162,7 +184,8 @@ func isNull(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0
 }
 
-// hide keeps a node and all below it out of every excerpt.
+// hide keeps a node and all below it out of every excerpt, but not what an
+// alias refers to.
 func (r *reader) hide(n *yaml.Node) {
 	if r.hidden == nil {
 		r.hidden = map[*yaml.Node]bool{}
@@ -171,7 +194,6 @@ func (r *reader) hide(n *yaml.Node) {
 		return
 	}
 	r.hidden[n] = true
-	r.hide(n.Alias)
 	for _, child := range n.Content {
 		r.hide(child)
 	}
@@ -219,7 +241,7 @@ func (s *source) plainEnd(n *yaml.Node) (column int, ok bool) {
 	if n.Line < 1 || n.Line > len(s.lines) || n.Value == "" {
 		return n.Column, n.Value == "" && isNull(n)
 	}
-	line := []rune(s.lines[n.Line-1])
+	line := s.lines[n.Line-1]
 	if n.Column < 1 || n.Column > len(line) {
 		return 0, false
 	}
@@ -234,16 +256,17 @@ func (s *source) plainEnd(n *yaml.Node) (column int, ok bool) {
 	case n.Style != 0:
 		return 0, false
 	}
-	if !strings.HasPrefix(string(line[n.Column-1:]), written) {
+	rest, length := line[n.Column-1:], utf8.RuneCountInString(written)
+	if length > len(rest) || string(rest[:length]) != written {
 		return 0, false
 	}
-	return n.Column + utf8.RuneCountInString(written), true
+	return n.Column + length, true
 }
 
 // hideUntil hides the text from one place to before another.
 func (s *source) hideUntil(from, to place) {
 	for line := from.line; line <= min(to.line, len(s.lines)); line++ {
-		r := [2]int{1, utf8.RuneCountInString(s.lines[line-1]) + 1}
+		r := [2]int{1, len(s.lines[line-1]) + 1}
 		if line == from.line {
 			r[0] = from.column
 		}
