@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -88,6 +89,19 @@ type PersistentConnectionConfig struct {
 type VoiceEnhancementConfig struct {
 	Channel string `json:"Channel" wire:"required,enum=VOICE|CHAT|TASK|EMAIL"`
 	Mode    string `json:"VoiceEnhancementMode" wire:"required,enum=VOICE_ISOLATION|NOISE_SUPPRESSION|NONE"`
+}
+
+// clone returns a copy that shares nothing changeable with a.
+func (a *Agent) clone() Agent {
+	c := *a
+	c.Tags = maps.Clone(a.Tags)
+	c.SecurityProfiles = slices.Clone(a.SecurityProfiles)
+	c.AutoAcceptConfigs = slices.Clone(a.AutoAcceptConfigs)
+	c.AfterContactWorkConfigs = slices.Clone(a.AfterContactWorkConfigs)
+	c.PhoneNumberConfigs = slices.Clone(a.PhoneNumberConfigs)
+	c.PersistentConnectionConfigs = slices.Clone(a.PersistentConnectionConfigs)
+	c.VoiceEnhancementConfigs = slices.Clone(a.VoiceEnhancementConfigs)
+	return c
 }
 
 // roster holds the agents with as much of their past as lists may still show.

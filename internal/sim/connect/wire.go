@@ -260,9 +260,22 @@ func (in *Instance) handler(o operation) http.Handler {
 		}
 		in.settle(o.name, answer)
 		in.log.Debug("connect call", "operation", o.name, "status", answer.status, "code", answer.code)
+		if len(answer.body) > longAnswer {
+			in.pause(r.Context(), longPause)
+		}
 		answer.write(w)
 	})
 }
+
+// A long answer waits a moment. The AWS SDK for Go (smithy-go 1.28) closes the
+// request body when the answer begins; if its transport has not finished
+// sending by then, which takes a loopback connection, it closes the connection
+// and loses what it has not read yet. A client that must be safe from it hides
+// the WriterTo of the request body from its transport.
+const (
+	longAnswer = 2 << 10
+	longPause  = 2 * time.Millisecond
+)
 
 // admit counts a call and decides whether it may proceed, and into which fault.
 func (in *Instance) admit(o operation, r *http.Request, c *call, bodyErr error) (*Fault, error) {
