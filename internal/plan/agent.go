@@ -1,5 +1,7 @@
 package plan
 
+import "cmp"
+
 // Agent is an Amazon Connect user, as wanted or as found: one type for both, so
 // that they can be compared field by field. Profiles are ids.
 type Agent struct {
@@ -14,6 +16,20 @@ type Agent struct {
 	Owner      string `json:"owner,omitempty"`      // Okta user id, from our owner tag; empty: nobody's
 	Deployment string `json:"deployment,omitempty"` // from our deployment tag; empty: not ours
 	State      State  `json:"state,omitempty"`      // from our state tag
+}
+
+// compareAgents orders agents by id. Entries of one agent that differ, as a
+// list read page by page can hold, are ordered by what decisions depend on.
+func compareAgents(a, b Agent) int {
+	if a.ID != b.ID {
+		return cmp.Compare(a.ID, b.ID)
+	}
+	return cmp.Or(
+		cmp.Compare(a.Username, b.Username),
+		cmp.Compare(a.Deployment, b.Deployment),
+		cmp.Compare(a.Owner, b.Owner),
+		cmp.Compare(a.State, b.State),
+	)
 }
 
 // State says where in its life an agent of ours is.

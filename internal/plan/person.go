@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -15,6 +17,26 @@ type Person struct {
 	Groups    []Group // the Okta groups the person is in; order does not matter
 }
 
+// comparePeople orders people by id. Entries of one person that differ, as a
+// list read page by page can hold, are ordered by the rest.
+func comparePeople(a, b Person) int {
+	if a.ID != b.ID {
+		return cmp.Compare(a.ID, b.ID)
+	}
+	sorted := func(groups []Group) []Group { return slices.SortedFunc(slices.Values(groups), compareGroups) }
+	return cmp.Or(
+		cmp.Compare(a.Status, b.Status),
+		cmp.Compare(a.Username, b.Username),
+		cmp.Compare(a.FirstName, b.FirstName),
+		cmp.Compare(a.LastName, b.LastName),
+		slices.CompareFunc(sorted(a.Groups), sorted(b.Groups), compareGroups),
+	)
+}
+
+func compareGroups(a, b Group) int {
+	return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Name, b.Name))
+}
+
 // Group is an Okta group. Name is for people to read and may be renamed at any
 // time; ID stays.
 type Group struct {
@@ -22,11 +44,12 @@ type Group struct {
 	Name string
 }
 
+// maxLabel is how much of a group's name a reason quotes, in code points.
+const maxLabel = 255
+
+// label is the group's name on one line, or its id if there is nothing to read.
 func (g Group) label() string {
-	if g.Name != "" {
-		return g.Name
-	}
-	return g.ID
+	return cmp.Or(name(g.Name, maxLabel), g.ID)
 }
 
 // Status is Okta's user status, or Gone for a person whom Okta does not know.
@@ -55,39 +78,64 @@ const (
 
 // names gives a first and a last name that Connect accepts: it requires both,
 // while Okta may lack either. A missing one is filled with the other, and if
-// both are missing with the username.
+// both are missing with the username. Names in NFC stay in NFC.
 func names(p Person) (first, last string) {
-	first, last = cleanName(p.FirstName), cleanName(p.LastName)
-	if first == "" {
-		first = last
+	first = cmp.Or(name(p.FirstName, maxFirstName), name(p.LastName, maxFirstName), p.Username)
+	last = cmp.Or(name(p.LastName, maxLastName), first)
+	return first, last
+}
+
+// name gives what is readable of s, at most n code points, or the empty string
+// if that shows a reader nothing.
+func name(s string, n int) string {
+	s = cut(cleanName(s), n)
+	if strings.IndexFunc(s, visible) < 0 {
+		return ""
 	}
-	if last == "" {
-		last = first
-	}
-	if first == "" {
-		first, last = p.Username, p.Username
-	}
-	return cut(first, maxFirstName), cut(last, maxLastName)
+	return s
 }
 
 // cleanName drops what no name needs and what can deceive a reader or come back
-// changed: control characters, direction overrides and zero-width spaces. Zero
-// width joiners stay, since some scripts are misspelled without them.
+// changed: control characters, direction controls and zero-width spaces. Zero
+// width joiners stay, since some scripts are misspelled without them. A mark
+// behind a dropped character goes with it: it belongs to nothing that is left,
+// and joined to what stood before it would no longer be in NFC.
 func cleanName(s string) string {
+	dropped := false
 	s = strings.Map(func(r rune) rune {
 		switch {
-		case r == unicode.ReplacementChar, r == '\u200B', r == '\u2060', r == '\uFEFF':
-			return -1
-		case r >= '\u202A' && r <= '\u202E', r >= '\u2066' && r <= '\u2069', r == '\u200E', r == '\u200F':
-			return -1
-		case r == '\u2028', r == '\u2029', unicode.IsSpace(r):
+		case unicode.IsSpace(r), r == '\u2028', r == '\u2029':
+			dropped = false
 			return ' '
-		case unicode.IsControl(r):
+		case deceives(r), dropped && attaches(r):
+			dropped = true
 			return -1
 		}
+		dropped = false
 		return r
 	}, s)
 	return strings.Join(strings.Fields(s), " ")
+}
+
+// deceives reports whether a reader cannot see r while a machine can.
+func deceives(r rune) bool {
+	switch r {
+	case unicode.ReplacementChar, '\u200B', '\u2060', '\uFEFF':
+		return true
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// attaches reports whether r can merge with the character before it: a
+// combining mark, or the second or third part of a Korean syllable.
+func attaches(r rune) bool {
+	return unicode.IsMark(r) || r >= '\u1161' && r <= '\u1175' || r >= '\u11A8' && r <= '\u11C2'
+}
+
+// visible reports whether r alone shows something to a reader.
+func visible(r rune) bool {
+	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.IsMark(r) && r != '\u2800' && // an empty Braille cell
+		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
 // cut shortens s to at most n code points. A cut never leaves a space at the

@@ -5,7 +5,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,13 +35,14 @@ type Plan struct {
 func (p Plan) Empty() bool { return len(p.Changes) == 0 }
 
 // New compares what the rules want for every person with the agents there are.
-// The order of People and Agents does not matter.
+// The order of People and Agents does not matter, and neither does an entry
+// that is there twice.
 func New(s Settings, w World) Plan {
 	r := roster{settings: s, catalog: w.Catalog, owned: map[string]Agent{}, held: map[string]Agent{}, claimed: map[string]string{}, hidden: map[string]bool{}}
 	r.read(w)
 
 	people := slices.Clone(w.People)
-	slices.SortStableFunc(people, func(a, b Person) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(people, comparePeople)
 
 	var out Plan
 	for i, p := range people {
@@ -72,14 +72,14 @@ type roster struct {
 
 func (r *roster) read(w World) {
 	agents := slices.Clone(w.Agents)
-	slices.SortFunc(agents, func(a, b Agent) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(agents, compareAgents)
 	for _, a := range agents {
 		name := Fold(a.Username)
 		// Of two agents whose names differ by case alone, the smaller id stands for both.
 		if _, twice := r.held[name]; !twice {
 			r.held[name] = a
 		}
-		if a.Deployment != r.settings.Deployment || a.Owner == "" || a.State == StateRetired {
+		if !r.ours(a) || a.Owner == "" || a.State == StateRetired {
 			continue
 		}
 		if _, twice := r.owned[a.Owner]; !twice {
@@ -89,6 +89,11 @@ func (r *roster) read(w World) {
 	for _, name := range w.Hidden {
 		r.hidden[Fold(name)] = true
 	}
+}
+
+// ours reports whether the agent bears the tag of this deployment.
+func (r *roster) ours(a Agent) bool {
+	return a.Deployment != "" && a.Deployment == r.settings.Deployment
 }
 
 // decide gives at most one change and at most one refusal for one person.
@@ -127,6 +132,9 @@ type match struct {
 func (r *roster) entitled(p Person) (match, *Refusal) {
 	no := func(code Code, format string, args ...any) (match, *Refusal) {
 		return match{}, &Refusal{Person: p.ID, Username: p.Username, Code: code, Reason: fmt.Sprintf(format, args...)}
+	}
+	if p.ID == "" {
+		return no(NotEntitled, "has no Okta user id, so no agent could be marked as theirs")
 	}
 	switch p.Status {
 	case StatusProvisioned, StatusActive, StatusRecovery, StatusPasswordExpired, StatusLockedOut:
@@ -210,11 +218,13 @@ func (r *roster) free(p Person, username string) *Refusal {
 	name := Fold(username)
 	if a, taken := r.held[name]; taken {
 		switch {
-		case a.State == StateRetired && a.Deployment == r.settings.Deployment:
+		case r.ours(a) && a.State == StateRetired:
 			return refuse(ExistsNotOurs, a.ID, "agent %s holds the username until it is deleted: it was retired by a rename", a.ID)
-		case a.Deployment != "" && a.Deployment != r.settings.Deployment:
+		case !r.ours(a) && a.Deployment != "":
 			return refuse(ExistsNotOurs, a.ID, "agent %s has the username and belongs to the deployment %q", a.ID, a.Deployment)
-		case a.Owner != "":
+		case r.ours(a) && a.Owner == "":
+			return refuse(ExistsNotOurs, a.ID, "agent %s has the username and the tag of this deployment, but no owner", a.ID)
+		case r.ours(a):
 			return refuse(ExistsNotOurs, a.ID, "agent %s has the username and belongs to the person %s", a.ID, a.Owner)
 		default:
 			return refuse(ExistsNotOurs, a.ID, "agent %s has the username and was not made by this deployment; nothing of it is changed until it is adopted", a.ID)

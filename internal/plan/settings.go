@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -38,10 +39,14 @@ type Rule struct {
 }
 
 // matches gives the first group of the rule, in the rule's order, that the
-// person is in.
+// person is in. A group that is meant by its id comes before one that merely
+// bears that id as its name.
 func (r Rule) matches(p Person) (Group, bool) {
 	for _, ref := range r.Groups {
-		if i := slices.IndexFunc(p.Groups, func(g Group) bool { return g.ID == ref || g.Name == ref }); i >= 0 {
+		if i := slices.IndexFunc(p.Groups, func(g Group) bool { return g.ID == ref }); i >= 0 {
+			return p.Groups[i], true
+		}
+		if i := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == ref }); i >= 0 {
 			return p.Groups[i], true
 		}
 	}
@@ -63,7 +68,7 @@ func (o Offer) Find(ref string) (id string, ok bool) {
 		return id, true
 	}
 	if strings.HasPrefix(ref, "arn:") {
-		_, ref, _ = cutLast(ref, "/")
+		ref = ref[strings.LastIndex(ref, "/")+1:]
 	}
 	for _, id := range o {
 		if id == ref {
@@ -75,16 +80,14 @@ func (o Offer) Find(ref string) (id string, ok bool) {
 
 // hint names the entry that a misspelled name most likely meant.
 func (o Offer) hint(ref string) string {
-	names := make([]string, 0, len(o))
-	for name := range o {
+	names := slices.Sorted(maps.Keys(o))
+	for _, name := range names {
 		if strings.EqualFold(name, strings.TrimSpace(ref)) {
 			return fmt.Sprintf("; it offers %q", name)
 		}
-		names = append(names, name)
 	}
 	if len(names) == 0 || len(names) > 8 {
 		return ""
 	}
-	slices.Sort(names)
 	return fmt.Sprintf("; it offers %q", names)
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -47,20 +48,13 @@ func usernameRune(r rune) bool {
 	return false
 }
 
-// emailForm wants one @, something before it and a domain with a dot after it.
+// emailForm wants one @, something before it, and after it a domain of two
+// labels or more, none of them empty.
 func emailForm(name string) bool {
 	local, domain, _ := strings.Cut(name, "@")
 	if local == "" || strings.Contains(domain, "@") {
 		return false
 	}
-	host, top, dotted := cutLast(domain, ".")
-	return dotted && host != "" && top != ""
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
+	labels := strings.Split(domain, ".")
+	return len(labels) > 1 && !slices.Contains(labels, "")
 }
