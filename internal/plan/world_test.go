@@ -1,0 +1,167 @@
+package plan_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"pgregory.net/rapid"
+
+	"connectroster/internal/plan"
+)
+
+// apply gives the world after a plan was carried out without a fault.
+func apply(w plan.World, p plan.Plan) plan.World {
+	w.Agents = slices.Clone(w.Agents)
+	for i, c := range p.Changes {
+		if c.Action != plan.Create {
+			panic(fmt.Sprintf("apply: the action %q is not known here", c.Action))
+		}
+		made := *c.After
+		made.ID = fmt.Sprintf("made-%d", i)
+		w.Agents = append(w.Agents, made)
+	}
+	return w
+}
+
+// hostile holds strings that have broken other programs.
+var hostile = []string{
+	"", " ", "\t", "\n", "\r\n", "\x00", "\x1b[31mred\x1b[0m", "\x7f", "\u0085", "\u00a0", "\u00ad", "\u061c", "\u180e",
+	"\u200b", "\u200c", "\u200d", "\u200e", "\u202e evil", "\u2028", "\u2060", "\u2066a\u2069", "\u2800", "\u3000", "\u3164", "\ufe0f", "\ufeff", "\ufffd", "\uffff",
+	"\xff", "\xc3", "a\xe2\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+	"null", "NULL", "nil", "undefined", "None", "true", "0", "-1", "1e309", "NaN", "N/A", "..", ".", "-", "--help", "~", "/etc/passwd", "C:\\con",
+	"'; DROP TABLE agents; --", "<script>alert(1)</script>", "${jndi:ldap://x}", "{{7*7}}", "%s%n%d", "$(reboot)", "`id`", "=cmd|' /C calc'!A0", "a,b", "a;b", "a\"b", "a\\b", "a=b", "-- plan --",
+	"ann@example.com", "Ann@Example.com", "ANN@EXAMPLE.COM", "ann+1@example.com", "o'neil@example.com", "a@b", "a@b.c", "a@@b.c", "@@", "a@b.c.", "a@.c", "a@b..c", "@", "user@[127.0.0.1]", "xn--80ak6aa92e.com",
+	strings.Repeat("a", 64), strings.Repeat("a", 65), strings.Repeat("ö", 65), strings.Repeat("a", 254) + " b", strings.Repeat("王", 301), strings.Repeat("\u200d", 300) + "a", strings.Repeat("e\u0301", 200),
+	"Jörg", "Jo\u0308rg", "Zoe\u200b\u0308", "q\u0308\u0323", "\u0301", "\u1100\u200b\u1161", "\u1112\u1161\u11ab", "\u212a", "\u0130", "\u1e9e", "ſ", "\ufb03", "１２３", "٣", "\u0430nn@example.com",
+	"نامه\u200cای", "क\u094d\u200dष", "דוד", "王芳", "ÅÅÅ", "𝒜𝓃𝓃", "👩\u200d👩\u200d👧", "🏴\U000e0067\U000e0062\U000e007f", "Z\u0351\u036b\u0343\u036a\u0302\u0352A\u0321\u034aL\u0316G\u031dO",
+	"Maria del Carmen", "O'Neil-Smith Jr.", "Ann ", " Ann", "A\u00a0B",
+}
+
+// text draws ordinary, hostile and random strings.
+func text() *rapid.Generator[string] {
+	return rapid.OneOf(rapid.SampledFrom(hostile), rapid.String(), rapid.Custom(func(t *rapid.T) string {
+		return string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"))
+	}))
+}
+
+// username draws from few names, so that people meet over them, and now and
+// then from all strings.
+func username() *rapid.Generator[string] {
+	few := []string{
+		"ann@example.com", "Ann@example.com", "ANN@EXAMPLE.COM", "bob@example.com", "bob", "BOB", "cleo.lee", "cleo", "d_d", "e-1", "xy", "x.y", "a@b.c", "z9",
+	}
+	return rapid.Custom(func(t *rapid.T) string {
+		if rapid.IntRange(0, 9).Draw(t, "common") > 0 {
+			return rapid.SampledFrom(few).Draw(t, "username")
+		}
+		return text().Draw(t, "username")
+	})
+}
+
+var (
+	allGroups = []plan.Group{
+		{ID: "00g1", Name: "Agents"},
+		{ID: "00g2", Name: "Leads"},
+		{ID: "00g3", Name: "Everyone"},
+		{ID: "00g4", Name: "00g1"}, // named like another one's id
+		{ID: "00g5", Name: "Agents"},
+		{ID: "00g6", Name: "\x1b[2J\u202e"},
+	}
+	allPeople   = []string{"00u0", "00u1", "00u2", "00u3", "00u4", "00u5", "00u6", "00u7", "00u8", "00u9"}
+	allStatuses = []plan.Status{
+		plan.StatusStaged, plan.StatusProvisioned, plan.StatusActive, plan.StatusRecovery, plan.StatusPasswordExpired,
+		plan.StatusLockedOut, plan.StatusSuspended, plan.StatusDeprovisioned, plan.StatusGone, "PAUSED", "",
+	}
+)
+
+// settings draws a few personas, some of which name profiles that do not exist.
+func settings() *rapid.Generator[plan.Settings] {
+	return rapid.Custom(func(t *rapid.T) plan.Settings {
+		personas := map[string]plan.Persona{}
+		for _, name := range []string{"agent", "lead", "parked"} {
+			if rapid.IntRange(0, 9).Draw(t, "defined") == 0 {
+				continue
+			}
+			personas[name] = plan.Persona{
+				RoutingProfile:   rapid.SampledFrom([]string{"Basic", "rp-basic", "Billing", "arn:aws:connect:x:1:instance/i/routing-profile/rp-basic", "basic"}).Draw(t, "routing"),
+				SecurityProfiles: rapid.SliceOfN(rapid.SampledFrom([]string{"Agent", "Admin", "sp-agent", "Quality", "QUALITY"}), 1, 10).Draw(t, "security"),
+				Phone:            plan.Phone{Type: plan.SoftPhone, AfterContactWork: rapid.IntRange(0, 60).Draw(t, "work")},
+			}
+		}
+		rule := rapid.Custom(func(t *rapid.T) plan.Rule {
+			return plan.Rule{
+				Groups:  rapid.SliceOfN(rapid.SampledFrom([]string{"00g1", "00g2", "Agents", "Leads", "Everyone", "00g6", "00g9"}), 0, 3).Draw(t, "groups"),
+				Persona: rapid.SampledFrom([]string{"agent", "agent", "lead", "parked", "", "ghost"}).Draw(t, "persona"),
+			}
+		})
+		return plan.Settings{
+			Deployment: rapid.SampledFrom([]string{"production", "production", "production", "production", ""}).Draw(t, "deployment"),
+			Policy:     plan.CreateOnly,
+			Personas:   personas,
+			Rules:      rapid.SliceOfN(rule, 0, 4).Draw(t, "rules"),
+		}
+	})
+}
+
+func person(id string) *rapid.Generator[plan.Person] {
+	return rapid.Custom(func(t *rapid.T) plan.Person {
+		status := plan.StatusActive
+		if rapid.IntRange(0, 2).Draw(t, "common") == 0 {
+			status = rapid.SampledFrom(allStatuses).Draw(t, "status")
+		}
+		return plan.Person{
+			ID:        id,
+			Username:  username().Draw(t, "username"),
+			FirstName: text().Draw(t, "first"),
+			LastName:  text().Draw(t, "last"),
+			Status:    status,
+			Groups: rapid.SliceOfNDistinct(rapid.SampledFrom(allGroups), 0, len(allGroups),
+				func(g plan.Group) string { return g.ID }).Draw(t, "groups"),
+		}
+	})
+}
+
+// world draws people, agents of all owners and deployments, and hidden names.
+// Entries of one person may be there twice and differ.
+func world() *rapid.Generator[plan.World] {
+	return rapid.Custom(func(t *rapid.T) plan.World {
+		w := plan.World{Catalog: plan.Catalog{
+			RoutingProfiles:  plan.Offer{"Basic": "rp-basic", "BASIC": "rp-other", "Parked": "rp-parked"},
+			SecurityProfiles: plan.Offer{"Agent": "sp-agent", "Admin": "sp-admin", "Quality": "sp-q1", "quality": "sp-q2"},
+		}}
+		ids := append([]string{""}, allPeople...)
+		for _, id := range rapid.SliceOfN(rapid.SampledFrom(ids), 0, 12).Draw(t, "people") {
+			w.People = append(w.People, person(id).Draw(t, "person"))
+		}
+		for i := range rapid.IntRange(0, 6).Draw(t, "agents") {
+			id := fmt.Sprintf("a-%d", i)
+			w.Agents = append(w.Agents, plan.Agent{
+				ID:               id,
+				Username:         username().Draw(t, "agent username"),
+				SecurityProfiles: []string{"sp-z", "sp-agent"},
+				Owner:            rapid.SampledFrom(append(ids, "00u99")).Draw(t, "owner"),
+				Deployment:       rapid.SampledFrom([]string{"production", "production", "staging", ""}).Draw(t, "agent deployment"),
+				State: rapid.SampledFrom([]plan.State{
+					plan.StateActive, plan.StateActive, plan.StateSuspended, plan.StateRetired, "",
+				}).Draw(t, "state"),
+			})
+		}
+		w.Hidden = rapid.SliceOfN(username(), 0, 2).Draw(t, "hidden")
+		return w
+	})
+}
+
+// deepCopy gives a world that shares no memory with w.
+func deepCopy(w plan.World) plan.World {
+	w.People = slices.Clone(w.People)
+	for i := range w.People {
+		w.People[i].Groups = slices.Clone(w.People[i].Groups)
+	}
+	w.Agents = slices.Clone(w.Agents)
+	for i := range w.Agents {
+		w.Agents[i].SecurityProfiles = slices.Clone(w.Agents[i].SecurityProfiles)
+	}
+	w.Hidden = slices.Clone(w.Hidden)
+	return w
+}
