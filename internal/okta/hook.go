@@ -30,15 +30,15 @@ import (
 
 // Defaults of a HookConfig.
 const (
-	// DefaultHeader is where Okta's console puts the secret unless told otherwise.
-	DefaultHeader = "Authorization"
+	// DefaultHookHeader is where Okta's console puts the secret unless told otherwise.
+	DefaultHookHeader = "Authorization"
 
-	// DefaultMaxBody is 6 MiB, what AWS Lambda takes in one call. Okta documents
+	// DefaultHookMaxBody is 6 MiB, what AWS Lambda takes in one call. Okta documents
 	// no maximum for a delivery.
-	DefaultMaxBody = 6 << 20
+	DefaultHookMaxBody = 6 << 20
 
-	// DefaultTimeout leaves a second of the three after which Okta gives up.
-	DefaultTimeout = 2 * time.Second
+	// DefaultHookTimeout leaves a second of the three after which Okta gives up.
+	DefaultHookTimeout = 2 * time.Second
 )
 
 // challengeHeader carries what the verification wants to have back.
@@ -56,20 +56,20 @@ type HookConfig struct {
 	Secrets func() []string
 
 	// Header is the name of the header that carries the secret. Empty means
-	// DefaultHeader.
+	// DefaultHookHeader.
 	Header string
 
 	// Groups gives the groups that matter, each by its Okta id or by its exact
 	// name. It is asked for every delivery and must be safe for concurrent use.
 	Groups func() []string
 
-	// MaxBody is the largest delivery taken, in bytes. Zero means DefaultMaxBody.
+	// MaxBody is the largest delivery taken, in bytes. Zero means DefaultHookMaxBody.
 	MaxBody int64
 
 	// Queue takes the requests. See reconcile.Queue for what Enqueue promises.
 	Queue Enqueuer
 
-	// Timeout bounds a call of Enqueue. Zero means DefaultTimeout.
+	// Timeout bounds a call of Enqueue. Zero means DefaultHookTimeout.
 	Timeout time.Duration
 
 	// Facts keeps what the events said beside each request, for hook-only mode.
@@ -129,13 +129,13 @@ type HookStats struct {
 // NewHook makes a Hook. Secrets, Groups and Queue are required.
 func NewHook(config HookConfig) (*Hook, error) {
 	if config.Header == "" {
-		config.Header = DefaultHeader
+		config.Header = DefaultHookHeader
 	}
 	if config.MaxBody == 0 {
-		config.MaxBody = DefaultMaxBody
+		config.MaxBody = DefaultHookMaxBody
 	}
 	if config.Timeout == 0 {
-		config.Timeout = DefaultTimeout
+		config.Timeout = DefaultHookTimeout
 	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -287,9 +287,6 @@ func (h *Hook) authentic(header http.Header) bool {
 	given := sha256.Sum256([]byte(values[0]))
 	equal := 0
 	for _, secret := range h.config.Secrets() {
-		if secret == "" {
-			continue
-		}
 		want := sha256.Sum256([]byte(secret))
 		equal |= subtle.ConstantTimeCompare(given[:], want[:])
 	}

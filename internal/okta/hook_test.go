@@ -222,8 +222,8 @@ func TestLargeDeliveries(t *testing.T) {
 		{"10,001 events", envelope(events...), 204, 10_001},
 		{"500,000 keys", keys(500_000), 204, 0},
 		{"1,000,000 keys", keys(1_000_000), 413, 0},
-		{"1,000,000 events", envelope(strings.Repeat("{},", 1_000_000) + "{}"), 204, 0},
-		{"1,000,000 targets", members(1_000_000, "{}"), 204, 0},
+		{"300,000 events", envelope(strings.Repeat("{},", 300_000) + "{}"), 204, 0},
+		{"300,000 targets", members(300_000, "{}"), 204, 0},
 		{"50,000 groups", members(50_000, `{"type":"UserGroup","id":"00g","displayName":"`+groupName+`"}`), 204, 0},
 		{"nested 10,000 deep", []byte(strings.Repeat(`{"data":`, 10_000) + "1" + strings.Repeat("}", 10_000)), 400, 0},
 	}
@@ -246,7 +246,7 @@ func TestLargeDeliveries(t *testing.T) {
 			grown := (after.Sys - before.Sys) >> 20
 			t.Logf("%.1f MiB in %s, %d MiB allocated in all, %d MiB more from the system",
 				float64(len(test.body))/(1<<20), took, (after.TotalAlloc-before.TotalAlloc)>>20, grown)
-			if grown > 64 {
+			if grown > 48 { // the promise is 32; the race detector needs more
 				t.Errorf("took %d MiB from the system", grown)
 			}
 		})

@@ -142,10 +142,12 @@ func TestTruncatedDelivery(t *testing.T) {
 	t.Parallel()
 	q := &queue{}
 	h := newHook(t, config(q))
-	whole := bytes.TrimSpace(fixture(t, "hook-batch-out-of-order-with-duplicate.json"))
-	for n := range whole {
-		if w := deliver(h, whole[:n]); w.Code != http.StatusBadRequest {
-			t.Fatalf("the first %d bytes of %d: answered %d, want 400", n, len(whole), w.Code)
+	for name, step := range map[string]int{"hook-null-fields-omitted.json": 1, "hook-batch-out-of-order-with-duplicate.json": 97} {
+		whole := bytes.TrimSpace(fixture(t, name))
+		for n := 0; n < len(whole); n += step {
+			if w := deliver(h, whole[:n]); w.Code != http.StatusBadRequest {
+				t.Fatalf("the first %d bytes of %d of %s: answered %d, want 400", n, len(whole), name, w.Code)
+			}
 		}
 	}
 	if q.calls != 0 {
@@ -162,7 +164,7 @@ func TestMutatedDelivery(t *testing.T) {
 	whole := envelope(joined(userID, "ana@example.com", "Ana"))
 	refused := 0
 	for i := range whole {
-		for _, b := range []byte("\x00\n \"\\{}[]:,0-eEuaTn\x7f\x80\xc3\xff") {
+		for _, b := range []byte("\x00 \"\\{}[]:,0eaT\x80\xff") {
 			changed := bytes.Clone(whole)
 			changed[i] = b
 			w := deliver(h, changed)
