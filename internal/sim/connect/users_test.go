@@ -334,6 +334,25 @@ func TestRefusedUpdateChangesNothing(t *testing.T) {
 	}
 }
 
+// TestSecurityProfilesAreASet: neither order nor repetition survives.
+func TestSecurityProfilesAreASet(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	id := w.create(t, "ana")
+	want := []string{w.SecurityProfileID("Admin"), w.SecurityProfileID("Agent"), w.SecurityProfileID("QualityAnalyst")}
+	slices.Sort(want)
+	sent := slices.Clone(want)
+	slices.Reverse(sent)
+	if _, err := w.sdk.UpdateUserSecurityProfiles(t.Context(), &sdk.UpdateUserSecurityProfilesInput{
+		InstanceId: aws.String(w.ID()), UserId: &id, SecurityProfileIds: append(sent, sent[0])}); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := w.Agent(id)
+	if diff := cmp.Diff(want, a.SecurityProfiles); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTags(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
