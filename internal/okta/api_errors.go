@@ -1,0 +1,150 @@
+package okta
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"connectroster/internal/reconcile"
+)
+
+// APIError is an answer of Okta that is not the one asked for. It holds nothing
+// of the answer's body but the code.
+type APIError struct {
+	Status  int    // of HTTP
+	Code    string // Okta's errorCode, or OAuth's error at the token endpoint; may be empty
+	Request string // Okta's id of the exchange; may be empty
+
+	wait time.Duration // for 429: until another call makes sense
+}
+
+func (e *APIError) Error() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "okta answered %d", e.Status)
+	if e.Code != "" {
+		fmt.Fprintf(&s, " %s", e.Code)
+	}
+	if what := explain(e); what != "" {
+		fmt.Fprintf(&s, " (%s)", what)
+	}
+	if e.Request != "" {
+		fmt.Fprintf(&s, ", request %s", e.Request)
+	}
+	return s.String()
+}
+
+// explain says what an answer means for whoever reads the log.
+func explain(e *APIError) string {
+	switch {
+	case e.Code == "invalid_scope":
+		return "the service app lacks a scope that is asked for"
+	case e.Code == "invalid_client":
+		return "the client id and the private key do not belong together, or the key is not registered"
+	case e.Status == http.StatusUnauthorized:
+		return "the credential is invalid, expired or revoked"
+	case e.Status == http.StatusForbidden:
+		return "the credential lacks a scope or an admin role"
+	case e.Status >= 300 && e.Status < 400:
+		return "a redirect, which is not followed"
+	}
+	return ""
+}
+
+// codeNotFound says that it is Okta itself that knows of no such thing, and not
+// something on the way to it. Source: Okta, error codes.
+const codeNotFound = "E0000007"
+
+// missing reports whether Okta said that there is no such thing.
+func missing(err error) bool {
+	var e *APIError
+	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code == codeNotFound
+}
+
+// Waits before a person is looked at again.
+const (
+	deniedWait     = time.Minute      // until a refused credential is tried again
+	transitionWait = 30 * time.Second // until a change of status under way is looked at
+	renamedWait    = 5 * time.Minute  // until the configuration of a renamed group is looked at
+)
+
+// deniedError marks a credential as refused as such, whatever it is used for.
+type deniedError struct{ err error }
+
+func (e *deniedError) Error() string { return e.err.Error() }
+func (e *deniedError) Unwrap() error { return e.err }
+
+// errAnswer is an answer that is not what Okta would give, so that something
+// else than Okta may have given it.
+var errAnswer = errors.New("not an answer of okta's API")
+
+func oddAnswer(what string) error { return fmt.Errorf("%w: %s", errAnswer, what) }
+
+// transient reports whether the same call may well succeed in a moment: an
+// answer that says so, or none.
+func transient(err error) bool {
+	var e *APIError
+	if errors.As(err, &e) {
+		return e.Status == http.StatusLocked || e.Status >= 500
+	}
+	return !errors.Is(err, errAnswer) && !errors.Is(err, errAddress)
+}
+
+// limited gives the wait that an answer of 429 asks for.
+func limited(err error) (time.Duration, bool) {
+	var e *APIError
+	if errors.As(err, &e) && e.Status == http.StatusTooManyRequests {
+		return e.wait, true
+	}
+	return 0, false
+}
+
+// classify gives an error that is not retried here any more its class. See
+// reconcile.
+func classify(err error) error {
+	var e *APIError
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Status {
+	case http.StatusForbidden:
+		return reconcile.After(deniedWait, err)
+	case http.StatusTooManyRequests:
+		return reconcile.After(e.wait, err)
+	}
+	return err
+}
+
+// newAPIError reads what an answer says about its failure. Codes and ids are
+// only taken over if they look like ones: an answer can hold anything.
+func newAPIError(status int, header http.Header, body []byte) *APIError {
+	e := &APIError{Status: status}
+	var said struct {
+		Code  any `json:"errorCode"`
+		OAuth any `json:"error"`
+	}
+	if json.Unmarshal(body, &said) == nil {
+		for _, code := range []any{said.Code, said.OAuth} {
+			if s, ok := code.(string); ok && oktaID(s) && e.Code == "" {
+				e.Code = s
+			}
+		}
+	}
+	if id := header.Get("X-Okta-Request-Id"); oktaID(id) {
+		e.Request = id
+	}
+	return e
+}
+
+// bare takes the URL out of an error of net/http: it holds queries.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
