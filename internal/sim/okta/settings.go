@@ -37,6 +37,7 @@ type Settings struct {
 	// 0 means Okta's 400,000; -1 means none.
 	DailyCap int
 	// Parallel is the number of POSTs under way at once per hook; 0 means 1.
+	// With more, arrival and the choice of duplicates depend on timing too.
 	Parallel int
 	// Timeout bounds one delivery attempt or verification; 0 means Okta's 3 s.
 	Timeout time.Duration
