@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"go.yaml.in/yaml/v4"
-
 	"connectroster/internal/plan"
 )
 
@@ -23,6 +21,10 @@ const maxFile = 1 << 20
 
 // Config is a configuration that was found free of faults, with its defaults
 // filled in and its paths made usable from the working directory.
+//
+// The tags of its fields say the key, the default, an example, what the key
+// takes in words, and whether it is needed: need is yes, or names the key of a
+// later version beside which it is not.
 type Config struct {
 	// The name of this deployment: 1 to 64 letters, digits, `_`, `.` and `-`.
 	// It is written on every agent that is created and says whose they are, so
@@ -107,7 +109,7 @@ type Okta struct {
 	// The event hook of the org that calls us.
 	Hook Hook `yaml:"hook"`
 
-	_ later `yaml:"auth app groups"`
+	_ later `yaml:"auth app"`
 }
 
 // Hook says which deliveries are accepted.
@@ -134,7 +136,7 @@ type Hook struct {
 type Connect struct {
 	// The instance: its id, its ARN or its alias, which is the first word of its
 	// address.
-	Instance string `yaml:"instance" need:"instances" example:"11111111-2222-3333-4444-555555555555"`
+	Instance string `yaml:"instance" need:"instances" type:"id, ARN or alias" example:"11111111-2222-3333-4444-555555555555"`
 
 	// The AWS region of the instance. Left out, it is the one in the ARN, or else
 	// whatever AWS's own settings say (`AWS_REGION`, the profile).
@@ -173,7 +175,7 @@ type Persona struct {
 	// How agents of this persona take calls.
 	Voice Voice `yaml:"voice"`
 
-	_ later `yaml:"hierarchy proficiencies instance channels authority"`
+	_ later `yaml:"hierarchy proficiencies instance"`
 }
 
 // Voice says how an agent takes calls.
@@ -199,7 +201,7 @@ type Voice struct {
 // Rule gives a persona to the people in any of its groups.
 type Rule struct {
 	// The Okta groups, each by its id or by its name in full, to the letter.
-	Groups []string `yaml:"groups" need:"when" example:"[Amazon Connect Agents]"`
+	Groups []string `yaml:"groups" need:"when" type:"list of groups" example:"[Amazon Connect Agents]"`
 
 	// The name of the persona they get.
 	Persona string `yaml:"persona" need:"set" example:"agent"`
@@ -247,14 +249,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 // Parse reads a configuration from data. Faults call it by name, and relative
 // paths in it start at the folder of name. An error is always a [Faults].
 func Parse(name string, data []byte, getenv func(string) string) (*Config, error) {
-	r := &reader{
-		src:       source{file: name},
-		secrets:   resolver{dir: filepath.Dir(name), getenv: getenv},
-		keys:      map[string]*yaml.Node{},
-		values:    map[string]*yaml.Node{},
-		bad:       map[string]bool{},
-		suggested: map[string]bool{},
-	}
+	r := newReader(name, getenv)
 	c := r.read(data)
 	warnings, faults := r.src.render(r.warnings), r.src.render(r.faults)
 	if len(faults) > 0 {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -37,6 +38,18 @@ type reader struct {
 	aliases   int          // how many of the nodes being read are aliases
 	aliased   int          // values read by way of aliases
 	anchors   []*yaml.Node // the nodes with an anchor that are being read
+}
+
+func newReader(name string, getenv func(string) string) *reader {
+	return &reader{
+		src:       source{file: name},
+		secrets:   resolver{dir: filepath.Dir(name), getenv: getenv},
+		keys:      map[string]*yaml.Node{},
+		values:    map[string]*yaml.Node{},
+		bad:       map[string]bool{},
+		suggested: map[string]bool{},
+		hidden:    map[*yaml.Node]bool{},
+	}
 }
 
 // setter is a value with a form of its own.

@@ -187,9 +187,6 @@ func isNull(n *yaml.Node) bool {
 // hide keeps a node and all below it out of every excerpt, but not what an
 // alias refers to.
 func (r *reader) hide(n *yaml.Node) {
-	if r.hidden == nil {
-		r.hidden = map[*yaml.Node]bool{}
-	}
 	if n == nil || r.hidden[n] {
 		return
 	}
