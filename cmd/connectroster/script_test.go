@@ -92,7 +92,7 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 			body = []byte(ts.ReadFile(name))
 		}
 	}
-	status, answer, err := call(args[0], args[1], headers, body)
+	status, answer, err := call(args[0], absolute(ts, args[1]), headers, body)
 	if err != nil {
 		ts.Fatalf("%s %s: %v", args[0], args[1], err)
 	}
@@ -101,6 +101,16 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	if failed := status >= 400; failed != neg {
 		ts.Fatalf("%s %s: status %d: %s", args[0], args[1], status, answer)
 	}
+}
+
+// absolute makes the socket of a unix: address one of the script's folder.
+func absolute(ts *testscript.TestScript, url string) string {
+	rest, ok := strings.CutPrefix(url, "unix:")
+	if !ok {
+		return url
+	}
+	socket, path, _ := strings.Cut(rest, ":")
+	return "unix:" + ts.MkAbs(socket) + ":" + path
 }
 
 // call makes one HTTP request.
@@ -144,7 +154,7 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 	var status int
 	err = errors.New("never asked")
 	for end := time.Now().Add(100 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
-		status, answer, err = call(http.MethodGet, args[0], nil, nil)
+		status, answer, err = call(http.MethodGet, absolute(ts, args[0]), nil, nil)
 		if err == nil && status < 400 && want.MatchString(answer) != neg {
 			fmt.Fprint(ts.Stdout(), answer)
 			return
