@@ -155,6 +155,27 @@ func (s *Store) DropIntent(ctx context.Context, person string) error {
 	return nil
 }
 
+// Note implements reconcile.Notes.
+func (s *Store) Note(ctx context.Context, name string) (string, error) {
+	var text string
+	if err := s.read.QueryRowContext(ctx, `SELECT text FROM notes WHERE name = ?`, name).Scan(&text); err != nil {
+		return "", fmt.Errorf("read the note %q: %w", name, answer(err))
+	}
+	return text, nil
+}
+
+// SaveNote implements reconcile.Notes.
+func (s *Store) SaveNote(ctx context.Context, name, text string) error {
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		_, err := t.exec(`INSERT INTO notes (name, text) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET text = ?2`, name, text)
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("save the note %q: %w", name, err)
+	}
+	return nil
+}
+
 // answer turns "no row" into the answer of the ports.
 func answer(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {

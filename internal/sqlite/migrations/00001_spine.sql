@@ -64,6 +64,12 @@ CREATE TABLE intents (
   taken    INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Small texts by name: the place in the feed, the result of the last sweep.
+CREATE TABLE notes (
+  name TEXT NOT NULL PRIMARY KEY,
+  text TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- What was done and refused. Append-only.
 CREATE TABLE journal (
   seq      INTEGER PRIMARY KEY,
