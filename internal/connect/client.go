@@ -34,12 +34,18 @@ func (i *Instance) dial(ctx context.Context, cfg Config) error {
 		return errors.New("no region is configured: set the region of the instance, or AWS_REGION")
 	}
 	i.region = loaded.Region
+	if cfg.Credentials != nil {
+		loaded.Credentials = cfg.Credentials
+	}
 	loaded.Credentials = keys{loaded.Credentials}
 	i.api = awsconnect.NewFromConfig(loaded, func(o *awsconnect.Options) {
 		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(retryable)}, o.Retryables...)
 		})
 		o.APIOptions = append(o.APIOptions, i.pace)
+		if cfg.Endpoint != "" {
+			o.BaseEndpoint = &cfg.Endpoint
+		}
 		i.http, err = httpClient(cfg, loaded.HTTPClient, o.BaseEndpoint)
 		o.HTTPClient = i.http
 	})
@@ -72,7 +78,7 @@ func (e *keysError) Unwrap() error { return e.err }
 // httpClient makes the client for one endpoint; a nil endpoint is AWS's own. It
 // follows no redirects and reads no answer without bounds.
 func httpClient(cfg Config, loaded aws.HTTPClient, endpoint *string) (*http.Client, error) {
-	u, err := checkEndpoint(endpoint, cfg.AllowLoopback)
+	u, err := checkEndpoint(endpoint, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -125,16 +131,17 @@ func proxied(t *http.Transport, endpoint *url.URL) bool {
 
 // checkEndpoint reads a configured endpoint, if it may be used. A nil one is
 // AWS's own.
-func checkEndpoint(endpoint *string, loopback bool) (*url.URL, error) {
+func checkEndpoint(endpoint *string, cfg Config) (*url.URL, error) {
 	if endpoint == nil {
 		return nil, nil
 	}
+	source := endpointSource(cfg, *endpoint)
 	u, err := url.Parse(*endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("the endpoint that %s sets is not an http or https URL", endpointSource(*endpoint))
+		return nil, fmt.Errorf("the endpoint that %s sets is not an http or https URL", source)
 	}
-	if err := checkHost(u.Hostname(), loopback); err != nil {
-		return nil, fmt.Errorf("the endpoint %s that %s sets cannot be used: %w", u.Redacted(), endpointSource(*endpoint), err)
+	if err := checkHost(u.Hostname(), cfg.AllowLoopback); err != nil {
+		return nil, fmt.Errorf("the endpoint %s that %s sets cannot be used: %w", u.Redacted(), source, err)
 	}
 	return u, nil
 }
@@ -169,7 +176,10 @@ func checkAddress(ip netip.Addr, loopback bool) error {
 
 // endpointSource names what set the endpoint, in the order in which AWS's client
 // looks.
-func endpointSource(endpoint string) string {
+func endpointSource(cfg Config, endpoint string) string {
+	if cfg.Endpoint != "" {
+		return "the configuration"
+	}
 	for _, name := range []string{"AWS_ENDPOINT_URL_CONNECT", "AWS_ENDPOINT_URL"} {
 		if os.Getenv(name) == endpoint {
 			return name

@@ -50,8 +50,13 @@ type Config struct {
 	// CatalogTTL is how old the catalog may be. Default 5 min.
 	CatalogTTL time.Duration
 
+	// Endpoint is the URL of something that stands in for Amazon Connect. Empty:
+	// Amazon Connect, or as AWS_ENDPOINT_URL_CONNECT and the AWS configuration say.
+	Endpoint string
 	// AllowLoopback permits an endpoint on this machine.
 	AllowLoopback bool
+	// Credentials are used in place of those that the AWS configuration leads to.
+	Credentials aws.CredentialsProvider
 	// HTTPClient is used instead of the AWS client's own. Only its Transport and
 	// Timeout count.
 	HTTPClient *http.Client
