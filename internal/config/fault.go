@@ -60,10 +60,6 @@ func (f Faults) Error() string {
 // nowhere.
 type place struct{ line, column int }
 
-func (p place) before(q place) bool {
-	return p.line < q.line || p.line == q.line && p.column < q.column
-}
-
 // complaint is what is wrong with a value: the zero complaint is none.
 type complaint struct{ problem, hint string }
 
