@@ -27,6 +27,7 @@ type Backend interface {
 	reconcile.Facts
 	reconcile.Index
 	reconcile.Intents
+	reconcile.Notes
 	reconcile.Journal
 
 	// Wake is signalled after somebody may have become due.
@@ -128,6 +129,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 		Queue:     c.Backend,
 		Index:     c.Backend,
 		Intents:   c.Backend,
+		Notes:     c.Backend,
 		Journal:   c.Backend,
 		Log:       a.log,
 		Now:       a.now,

@@ -27,7 +27,10 @@ type Config struct {
 	Queue     Queue
 	Index     Index
 	Intents   Intents
+	Notes     Notes
 	Journal   Journal
+
+	Feed Feed // for CatchUp; nil where there is none
 
 	Lease    time.Duration   // of one claim; default 2 minutes
 	Timeout  time.Duration   // of one look at a person, below Lease; default 90 seconds
@@ -60,7 +63,7 @@ type Outcome struct {
 func New(c Config) (*Engine, error) {
 	for name, missing := range map[string]bool{
 		"Directory": c.Directory == nil, "Instance": c.Instance == nil, "Queue": c.Queue == nil,
-		"Index": c.Index == nil, "Intents": c.Intents == nil, "Journal": c.Journal == nil,
+		"Index": c.Index == nil, "Intents": c.Intents == nil, "Notes": c.Notes == nil, "Journal": c.Journal == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("engine: %s is missing", name)
@@ -182,6 +185,8 @@ func (e *Engine) report(out Outcome) {
 	switch {
 	case out.Verdict.State == Dead:
 		e.Log.Error("given up: now a dead letter", append(at, "reason", out.Verdict.Reason)...)
+	case out.Refusal != nil && out.Refusal.Code == plan.NotEntitled && out.Refusal.Agent == "":
+		e.Log.Debug("no agent, and none is wanted", append(at, "reason", out.Refusal.Reason)...)
 	case out.Refusal != nil:
 		e.Log.Warn("refused", append(at, "code", out.Refusal.Code, "reason", out.Refusal.Reason)...)
 	case out.Verdict.Failed:

@@ -313,8 +313,20 @@ func (l *look) givenUp(ctx context.Context, change plan.Change, cause error) err
 	return cause
 }
 
+// refuse records a refusal. That somebody who has no agent is to have none is no
+// news, unless the journal has told otherwise before: events name many people
+// who have nothing to do with the contact centre.
 func (l *look) refuse(ctx context.Context, refusal plan.Refusal) error {
 	l.out.Refusal = &refusal
+	if refusal.Code == plan.NotEntitled && refusal.Agent == "" {
+		last, err := l.Journal.Recent(ctx, Query{Person: l.work.Person, Limit: 1})
+		if err != nil {
+			return fmt.Errorf("read the journal: %w", err)
+		}
+		if len(last) == 0 {
+			return nil
+		}
+	}
 	return l.record(ctx, Entry{Kind: EntryRefusal, Code: refusal.Code, Agent: refusal.Agent, Reason: refusal.Reason})
 }
 

@@ -125,6 +125,16 @@ type Intents interface {
 	DropIntent(ctx context.Context, person string) error
 }
 
+// Notes are small named texts that must outlive the process: the place in the
+// feed, the result of the last sweep.
+type Notes interface {
+	// Note gives the text of that name. ErrNotFound means there is none.
+	Note(ctx context.Context, name string) (string, error)
+
+	// SaveNote stores or replaces a text, durably.
+	SaveNote(ctx context.Context, name, text string) error
+}
+
 // Journal is the append-only record of what was done and refused.
 type Journal interface {
 	// Record appends an entry to the chain of its person; what the entry says of

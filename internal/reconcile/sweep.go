@@ -50,7 +50,18 @@ func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
 	}
 	out.People, out.Agents, out.Changes = len(w.People), len(w.Agents), len(p.Changes)
 	out.Took = e.Now().Sub(out.Started)
+	if err := e.note(ctx, noteSweep, out); err != nil {
+		return Swept{}, fmt.Errorf("sweep: %w", err)
+	}
 	return out, nil
+}
+
+// Swept gives the result of the last sweep that succeeded. ErrNotFound means
+// there was none.
+func (e *Engine) Swept(ctx context.Context) (Swept, error) {
+	var out Swept
+	err := e.recall(ctx, noteSweep, &out)
+	return out, err
 }
 
 // world reads both sides, all of it or an error.

@@ -33,6 +33,7 @@ type Trigger string
 // The triggers.
 const (
 	TriggerHook   Trigger = "hook"
+	TriggerLog    Trigger = "log" // Okta's System Log
 	TriggerSweep  Trigger = "sweep"
 	TriggerReplay Trigger = "replay" // somebody asked for a dead letter again
 )

@@ -29,6 +29,7 @@ type Memory struct {
 	facts   map[[2]string]reconcile.Fact // by person and group
 	agents  map[string]reconcile.Known
 	intents map[string]reconcile.Intent
+	notes   map[string]string
 	journal []sealed
 	heads   map[string]reconcile.Head
 	seq     int64
@@ -74,7 +75,7 @@ func NewMemory(now func() time.Time) *Memory {
 	return &Memory{
 		now: func() time.Time { return now().Truncate(time.Microsecond).UTC() }, wake: make(chan struct{}, 1),
 		people: map[string]*member{}, facts: map[[2]string]reconcile.Fact{},
-		agents: map[string]reconcile.Known{}, intents: map[string]reconcile.Intent{}, heads: map[string]reconcile.Head{},
+		agents: map[string]reconcile.Known{}, intents: map[string]reconcile.Intent{}, notes: map[string]string{}, heads: map[string]reconcile.Head{},
 	}
 }
 
@@ -447,6 +448,25 @@ func (m *Memory) DropIntent(_ context.Context, person string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.intents, person)
+	return nil
+}
+
+// Note implements reconcile.Notes.
+func (m *Memory) Note(_ context.Context, name string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text, ok := m.notes[name]
+	if !ok {
+		return "", reconcile.ErrNotFound
+	}
+	return text, nil
+}
+
+// SaveNote implements reconcile.Notes.
+func (m *Memory) SaveNote(_ context.Context, name, text string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.notes[name] = text
 	return nil
 }
 

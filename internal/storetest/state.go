@@ -210,6 +210,25 @@ func testIntents(f *fixture) {
 	}
 }
 
+func testNotes(f *fixture) {
+	if _, err := f.Note(f.Context(), "place"); !errors.Is(err, reconcile.ErrNotFound) {
+		f.Fatalf("a note nobody wrote: got %v, want ErrNotFound", err)
+	}
+	for _, want := range []string{"first", "", "https://example.okta.com/api/v1/logs?after=1\x00\n\u00e9"} {
+		if err := f.SaveNote(f.Context(), "place", want); err != nil {
+			f.Fatal(err)
+		}
+		got, err := f.Note(f.Context(), "place")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.same("note", got, want)
+	}
+	if _, err := f.Note(f.Context(), "Place"); !errors.Is(err, reconcile.ErrNotFound) {
+		f.Fatalf("a note of another name: got %v, want ErrNotFound", err)
+	}
+}
+
 // testOddText stores what a hostile or unlucky directory may send.
 func testOddText(f *fixture) {
 	for i, text := range []string{

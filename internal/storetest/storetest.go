@@ -22,6 +22,7 @@ type Backend interface {
 	reconcile.Facts
 	reconcile.Index
 	reconcile.Intents
+	reconcile.Notes
 	reconcile.Journal
 
 	// People gives what the queue holds, ordered by person id.
@@ -89,6 +90,7 @@ func tests() map[string]func(*fixture) {
 		"AllFacts":         testAllFacts,
 		"Index":            testIndex,
 		"Intents":          testIntents,
+		"Notes":            testNotes,
 		"Journal":          testJournal,
 		"JournalPages":     testJournalPages,
 		"JournalTogether":  testJournalTogether,

@@ -119,8 +119,9 @@ CREATE TRIGGER journal_personal_no_update BEFORE UPDATE ON journal_personal
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 -- +goose StatementEnd
 
--- One row that is rewritten to find out whether the disk still takes writes.
+-- Rows that are rewritten to find out whether the disk still takes writes.
 CREATE TABLE probe (
-  id   INTEGER PRIMARY KEY CHECK (id = 1),
-  time INTEGER NOT NULL
+  id      INTEGER PRIMARY KEY,
+  time    INTEGER NOT NULL,
+  ballast BLOB
 );
