@@ -95,7 +95,7 @@ func TestFull(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=640k", "tmpfs", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("a small disk cannot be mounted here: %v %s", err, out)
 	}
 	t.Cleanup(func() {
@@ -104,7 +104,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	})
 	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 64<<10), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 256<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	clock := storetest.NewClock()
@@ -268,7 +268,6 @@ func TestDamagedPages(t *testing.T) {
 	for page := 1; page < len(good)/4096; page++ {
 		bad := bytes.Clone(good)
 		copy(bad[page*4096:(page+1)*4096], bytes.Repeat([]byte{0xa5}, 4096))
-		bad = append([]byte(nil), bad...)
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}

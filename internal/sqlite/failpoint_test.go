@@ -25,7 +25,11 @@ func TestFailpoints(t *testing.T) {
 					c, lines := start(t, path, failpoint.Variable+"="+name)
 					for lines.Scan() {
 						if strings.HasPrefix(lines.Text(), "error") {
-							t.Fatal(lines.Text())
+							// While a panic unwinds, callers may hear that there is no writer.
+							if kind == "" || !strings.Contains(lines.Text(), errClosed.Error()) {
+								t.Fatal(lines.Text())
+							}
+							continue
 						}
 						acknowledged[lines.Text()] = true
 					}

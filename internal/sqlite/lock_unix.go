@@ -36,6 +36,12 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// unlock gives up the lock at once, even if a child process that is about to
+// start still has the file open.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}
+
 func pid(text []byte) string {
 	if id := strings.TrimSpace(string(text)); id != "" {
 		return id

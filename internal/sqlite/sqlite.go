@@ -143,7 +143,7 @@ func (s *Store) close() error {
 		faults = append(faults, s.writer.close())
 	}
 	if s.lock != nil {
-		faults = append(faults, s.lock.Close())
+		faults = append(faults, unlock(s.lock))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return fmt.Errorf("close database %s: %w", s.path, explain(err))
@@ -225,6 +225,13 @@ func inspect(ctx context.Context, path string) error {
 	}
 	if id != applicationID && tables > 0 {
 		return errors.New("the file is a SQLite database of another program; it was left alone")
+	}
+	if tables == 0 {
+		return nil
+	}
+	var schema int64
+	if err := db.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version`).Scan(&schema); err != nil {
+		return fmt.Errorf("read schema version: %w", err)
 	}
 	return nil
 }

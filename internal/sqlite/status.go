@@ -145,7 +145,9 @@ func newReadiness(every time.Duration) readiness {
 }
 
 // Ready reports whether a request can be made durable right now, by writing. The
-// answer is reused for Config.ProbeEvery, unless a write failed since.
+// answer is reused for Config.ProbeEvery, but a good one only until a write
+// fails. Since a disk that is all but full takes little things when it takes no
+// request, Ready writes more after a failure.
 func (s *Store) Ready(ctx context.Context) error {
 	select {
 	case <-s.ready.turn:
@@ -154,20 +156,39 @@ func (s *Store) Ready(ctx context.Context) error {
 		return fmt.Errorf("probe the database: %w", ctx.Err())
 	}
 	r := &s.ready
+	trouble := s.writer.trouble.Load()
 	age := s.now().Sub(r.at)
-	stale := r.at.IsZero() || age < 0 || age >= r.every
-	if !stale && (r.err != nil || !s.writer.failed.Load()) {
+	fresh := !r.at.IsZero() && age >= 0 && age < r.every
+	if fresh && (r.err != nil || !trouble) {
 		return r.err
 	}
-	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		_, err := t.exec(`INSERT INTO probe (id, time) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET time = ?1`, t.now.UnixNano())
-		return err
-	}})
+	err := s.probe(ctx, trouble)
 	if err != nil {
 		err = fmt.Errorf("probe the database: %w", err)
 	}
-	if ctx.Err() == nil { // otherwise the answer says nothing about the disk
-		r.at, r.err = s.now(), err
+	if ctx.Err() != nil { // the answer says nothing about the disk
+		s.writer.trouble.Store(true)
+		return err
 	}
+	r.at, r.err = s.now(), err
 	return err
+}
+
+// Sizes of what Ready writes, in bytes. A hook of many events needs the larger.
+const (
+	probeSize   = 0
+	troubleSize = 64 << 10
+)
+
+func (s *Store) probe(ctx context.Context, trouble bool) error {
+	id, size := 1, probeSize
+	if trouble {
+		id, size = 2, troubleSize
+		s.writer.trouble.Store(false) // whatever fails from here on counts anew, this too
+	}
+	return s.writer.write(ctx, &op{run: func(t *tx) error {
+		_, err := t.exec(`INSERT INTO probe (id, time, ballast) VALUES (?1, ?2, zeroblob(?3))
+			ON CONFLICT (id) DO UPDATE SET time = excluded.time, ballast = excluded.ballast`, id, t.now.UnixNano(), size)
+		return err
+	}})
 }

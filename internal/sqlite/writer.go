@@ -22,7 +22,7 @@ type writer struct {
 	stop     chan struct{} // closed: take no more
 	stopped  chan struct{} // closed: the goroutine is gone
 	last     time.Time     // of the newest transaction, to notice a clock that goes back
-	failed   atomic.Bool   // the newest transaction that had something to commit did not
+	trouble  atomic.Bool   // a transaction failed since Ready last looked
 }
 
 // op is what one caller wants written.
@@ -178,7 +178,9 @@ func (w *writer) commit(group []*op) {
 		}
 		return
 	}
-	w.failed.Store(err != nil)
+	if err != nil {
+		w.trouble.Store(true)
+	}
 	for _, o := range group {
 		if err == nil && o.after != nil {
 			o.after()
