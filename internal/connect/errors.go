@@ -162,7 +162,7 @@ func (f failure) said(private []string) error {
 // letter of the person who happened to need it.
 func aboutInstance(err error) error {
 	if reconcile.IsTerminal(err) || errors.Is(err, errNoResource) {
-		return reconcile.After(waitAccess, err)
+		return reconcile.After(waitAccess, errors.New(err.Error())) // without the class it had
 	}
 	return err
 }
