@@ -1,8 +1,12 @@
 package okta
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -140,11 +144,21 @@ func newAPIError(status int, header http.Header, body []byte) *APIError {
 	return e
 }
 
-// bare takes the URL out of an error of net/http: it holds queries.
+// bare gives what can be shown of an error of net/http: not the URL, which holds
+// queries, nor the answer, of which it quotes what it cannot read.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &network), errors.As(err, &certificate), errors.As(err, &record),
+		errors.Is(err, errAddress), errors.Is(err, errProxy), errors.Is(err, http.ErrSchemeMismatch),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled):
+		return err
+	}
+	return errors.New("the answer is broken HTTP")
 }

@@ -438,7 +438,7 @@ func (c *Client) send(r *http.Request) (*rawReply, error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read okta's answer: %w", err)
+		return nil, fmt.Errorf("read okta's answer: %w", bare(err))
 	case len(body) > maxReply:
 		return nil, oddAnswer(fmt.Sprintf("more than %d bytes", maxReply))
 	}

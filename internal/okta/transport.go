@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// origin checks the address of an org and gives it without a trailing slash. Its
+// origin checks the address of an org and gives it with a trailing slash. Its
 // errors do not repeat it, since it may hold a password by mistake.
 //
 // It must be https://host or https://host:port. With loopback, http and https on
@@ -46,7 +46,7 @@ func origin(org string, loopback bool) (*url.URL, error) {
 	if u.Scheme == "http" && !local {
 		return nil, fmt.Errorf("org %s: only https is allowed", u.Host)
 	}
-	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}, nil
+	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: "/"}, nil
 }
 
 // checkHost refuses hosts that are spelled as an address and are not public. It
@@ -75,6 +75,9 @@ func checkHost(host string, loopback bool) (local bool, err error) {
 
 // errAddress refuses an address.
 var errAddress = errors.New("not an address to call")
+
+// errProxy says that the proxy does not let us through.
+var errProxy = errors.New("the proxy refuses the connection")
 
 // dialGuard decides about the address of a connection after it was resolved and
 // before it is made, so that no answer of a name server can lead elsewhere.
@@ -181,6 +184,12 @@ func newTransport(org *url.URL, config ClientConfig) (*http.Transport, error) {
 				return viaProxy.DialContext(ctx, network, address)
 			}
 			return direct.DialContext(ctx, network, address)
+		},
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				return fmt.Errorf("%w: %d", errProxy, answer.StatusCode)
+			}
+			return nil
 		},
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    config.Timeout,

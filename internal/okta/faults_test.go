@@ -1,0 +1,290 @@
+package okta_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"connectroster/internal/okta"
+	"connectroster/internal/plan"
+	"connectroster/internal/reconcile"
+)
+
+// apiFault spoils one page of a list. It reports whether it has answered itself.
+type apiFault struct {
+	name string
+	do   func(w http.ResponseWriter, r *http.Request, l *apiList) bool
+}
+
+// apiFaults are the 25 read faults that a list can have.
+func apiFaults(t *testing.T) []apiFault {
+	status := func(code int, kind, body string) func(http.ResponseWriter, *http.Request, *apiList) bool {
+		return func(w http.ResponseWriter, _ *http.Request, _ *apiList) bool {
+			w.Header().Set("Content-Type", kind)
+			if code == http.StatusFound {
+				w.Header().Set("Location", "/login")
+			}
+			if code == http.StatusTooManyRequests {
+				w.Header().Set("X-Rate-Limit-Limit", "600")
+				w.Header().Set("X-Rate-Limit-Remaining", "0")
+				w.Header().Set("X-Rate-Limit-Reset", "1")
+			}
+			w.WriteHeader(code)
+			fmt.Fprint(w, body)
+			return true
+		}
+	}
+	alter := func(change func(l *apiList)) func(http.ResponseWriter, *http.Request, *apiList) bool {
+		return func(_ http.ResponseWriter, _ *http.Request, l *apiList) bool {
+			change(l)
+			return false
+		}
+	}
+	const fault = `{"errorCode":"E0000007"}`
+	faults := []apiFault{
+		{"empty list", status(200, "application/json", "[]")},
+		{"no next link", alter(func(l *apiList) {
+			if l.next == "" { // the last page has none: then the page before is what lacks it
+				l.rows = nil
+			}
+			l.next = ""
+		})},
+		{"looping next link", alter(func(l *apiList) { l.next = l.self + "&after=0" })},
+		{"foreign next link", alter(func(l *apiList) { l.next = strings.Replace(l.self, "127.0.0.1", "127.0.0.2", 1) })},
+		{"truncated JSON", func(w http.ResponseWriter, _ *http.Request, l *apiList) bool {
+			body, _ := json.Marshal(l.rows)
+			_, _ = w.Write(body[:len(body)-1])
+			return true
+		}},
+		{"login page", status(200, "text/html", "<html>")},
+		{"204", func(w http.ResponseWriter, _ *http.Request, _ *apiList) bool {
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		}},
+		{"redirect", status(302, "application/json", "[]")},
+		{"401", status(401, "application/json", `{"errorCode":"E0000011"}`)},
+		{"403", status(403, "application/json", `{"errorCode":"E0000006"}`)},
+		{"404", status(404, "application/json", fault)},
+		{"410", status(410, "application/json", fault)},
+		{"429", status(429, "application/json", `{"errorCode":"E0000047"}`)},
+		{"500", status(500, "application/json", `{"errorCode":"E0000009"}`)},
+		{"timeout", func(_ http.ResponseWriter, r *http.Request, _ *apiList) bool {
+			<-r.Context().Done()
+			return true
+		}},
+		{"wrong org", alter(func(l *apiList) { l.self = "https://other.okta.com/api/v1/" + l.path })},
+		{"gzip bomb", func(w http.ResponseWriter, _ *http.Request, _ *apiList) bool {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(apiBomb())
+			return true
+		}},
+		{"rows of another group", alter(func(l *apiList) { l.self = strings.Replace(l.self, l.path, "groups/00g9/users", 1) })},
+		{"duplicate rows", alter(func(l *apiList) { l.rows = append(l.rows, l.rows[0]) })},
+	}
+	for _, percent := range []int{0, 1, 10, 50, 90, 99} {
+		faults = append(faults, apiFault{fmt.Sprintf("%d %% of the rows", percent), alter(func(l *apiList) {
+			l.rows = l.rows[:len(l.rows)*percent/100]
+		})})
+	}
+	if len(faults) != 25 {
+		t.Fatalf("%d faults; 25 are wanted", len(faults))
+	}
+	return faults
+}
+
+// apiBomb is a list that is 64 MiB long once it is decompressed.
+var apiBomb = sync.OnceValue(func() []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	chunk := bytes.Repeat([]byte(" "), 1<<20)
+	_, _ = z.Write([]byte("["))
+	for range 64 {
+		_, _ = z.Write(chunk)
+	}
+	_, _ = z.Write([]byte("]"))
+	_ = z.Close()
+	return b.Bytes()
+})
+
+// spoiled makes an org of five pages in each list, with a fault at one of them,
+// and a client that gives up soon.
+func spoiled(t *testing.T, fault apiFault, path string, page int) (*apiOrg, *okta.Client, *atomic.Int64) {
+	t.Helper()
+	members := 1000
+	if strings.HasPrefix(path, "apps/") {
+		members = 2500
+	}
+	o := newAPIOrg(t, members, 1000, 50)
+	var hits atomic.Int64
+	o.spoil = func(w http.ResponseWriter, r *http.Request, l *apiList) bool {
+		if l.path != path || l.number != page {
+			return false
+		}
+		hits.Add(1)
+		return fault.do(w, r, l)
+	}
+	return o, newAPIClient(t, o.server.URL, func(c *okta.ClientConfig) {
+		if fault.name == "timeout" {
+			c.Timeout = 50 * time.Millisecond
+		}
+	}), &hits
+}
+
+// No read fault makes a list of people shorter: it ends in an error before
+// anybody is yielded.
+func TestPeopleFaults(t *testing.T) {
+	t.Parallel()
+	for _, list := range []string{"groups/" + apiGroup + "/users", "apps/" + apiApp + "/users"} {
+		for _, fault := range apiFaults(t) {
+			for page := 1; page <= 5; page++ {
+				t.Run(fmt.Sprintf("%s/%s/%d", list[:4], fault.name, page), func(t *testing.T) {
+					t.Parallel()
+					_, client, hits := spoiled(t, fault, list, page)
+					people, err := gather(t, newAPIDirectory(t, client, apiLabel, apiName))
+					if err == nil || errors.Is(err, reconcile.ErrNotFound) {
+						t.Errorf("%d people, error %v", len(people), err)
+					}
+					if hits.Load() == 0 {
+						t.Error("the fault was not met")
+					}
+				})
+			}
+		}
+	}
+}
+
+// No read fault that an answer shows makes the groups of a person fewer. Some
+// cannot be seen: nobody tells how many groups a person is in, so a last page
+// that lacks rows is taken for the whole as long as Everyone is listed.
+func TestPersonFaults(t *testing.T) {
+	t.Parallel()
+	id := apiID("00u", 0)
+	for _, fault := range apiFaults(t) {
+		for page := 1; page <= 5; page++ {
+			blind := page == 5 && (fault.name == "empty list" || fault.name == "no next link" || strings.HasSuffix(fault.name, "rows") && strings.Contains(fault.name, "%")) ||
+				fault.name == "no next link" || fault.name == "empty list" && page > 1
+			if blind {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%d", fault.name, page), func(t *testing.T) {
+				t.Parallel()
+				_, client, hits := spoiled(t, fault, "users/"+id+"/groups", page)
+				p, err := newAPIDirectory(t, client, apiLabel, apiName).Person(t.Context(), id)
+				if err == nil || errors.Is(err, reconcile.ErrNotFound) {
+					t.Errorf("%d groups, error %v", len(p.Groups), err)
+				}
+				if hits.Load() == 0 {
+					t.Error("the fault was not met")
+				}
+			})
+		}
+	}
+}
+
+// An answer about somebody else, or none at all about the person, is no person.
+func TestPersonAnswers(t *testing.T) {
+	t.Parallel()
+	id := apiID("00u", 0)
+	for name, c := range map[string]struct{ path, body string }{
+		"another user":         {"users/" + id, `{"id":"00u99999999999999999","status":"ACTIVE","profile":{"login":"x@example.com"}}`},
+		"null":                 {"users/" + id, `null`},
+		"list":                 {"users/" + id, `[]`},
+		"empty object":         {"users/" + id, `{}`},
+		"no status":            {"users/" + id, `{"id":"` + id + `","profile":{"login":"x@example.com"}}`},
+		"null profile":         {"users/" + id, `{"id":"` + id + `","status":"ACTIVE","profile":null}`},
+		"wrong kind":           {"users/" + id, `{"id":"` + id + `","status":7,"profile":{"login":"x@example.com"}}`},
+		"duplicate key":        {"users/" + id, `{"id":"` + id + `","status":"ACTIVE","status":"DEPROVISIONED","profile":{"login":"x@example.com"}}`},
+		"groups without names": {"users/" + id + "/groups", `[null]`},
+		"groups as null":       {"users/" + id + "/groups", `null`},
+		"lacks Everyone":       {"users/" + id + "/groups", `[{"id":"` + apiGroup + `","type":"OKTA_GROUP","profile":{"name":"x"}}]`},
+		"another app user":     {"apps/" + apiApp + "/users/" + id, `{"id":"00u99999999999999999"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newAPIOrg(t, 1, 2, 0)
+			o.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/api/v1/"+c.path {
+					o.ServeHTTP(w, r)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprint(w, c.body)
+			})
+			d := newAPIDirectory(t, newAPIClient(t, o.server.URL, nil), apiLabel, apiName)
+			if p, err := d.Person(t.Context(), id); err == nil || errors.Is(err, reconcile.ErrNotFound) {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	}
+}
+
+// A 404 that is not Okta's own says nothing about a person.
+func TestPersonForeign404(t *testing.T) {
+	t.Parallel()
+	for body, gone := range map[string]bool{`{"errorCode":"E0000007"}`: true, `<html>not found`: false, `{"errorCode":"E0000022"}`: false, ``: false} {
+		client := apiAnswering(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, body)
+		}, nil)
+		_, err := newAPIDirectory(t, client, "").Person(t.Context(), apiID("00u", 0))
+		if err == nil || errors.Is(err, reconcile.ErrNotFound) != gone {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+// No fault that an answer shows makes events be skipped: the page is not given,
+// so that the cursor stays. An answer that is a sound page with fewer events
+// cannot be told from the truth.
+func TestEventFaults(t *testing.T) {
+	t.Parallel()
+	unseen := map[string]bool{"empty list": true, "duplicate rows": true} // duplicates are harmless
+	for _, fault := range apiFaults(t) {
+		for page := 1; page <= 5; page++ {
+			if unseen[fault.name] && fault.name != "empty list" || strings.Contains(fault.name, "%") {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%d", fault.name, page), func(t *testing.T) {
+				t.Parallel()
+				o, client, hits := spoiled(t, fault, "logs", page)
+				if fault.name == "looping next link" {
+					o.spoil = func(_ http.ResponseWriter, r *http.Request, l *apiList) bool {
+						if l.path == "logs" && l.number == page {
+							hits.Add(1)
+							l.next = o.server.URL + r.URL.RequestURI()
+						}
+						return false
+					}
+				}
+				feed := newAPIFeed(t, client, newAPIDirectory(t, client, "", apiName))
+				cursor, got := "", 0
+				for {
+					p, err := feed.Events(t.Context(), cursor, newAPIClock().now())
+					if err != nil {
+						break
+					}
+					if !p.More {
+						t.Fatalf("the end is reached with %d events", got)
+					}
+					cursor, got = p.Next, got+len(p.Requests)
+				}
+				if got != (page-1)*10 {
+					t.Errorf("%d events come before the fault at page %d", got, page)
+				}
+				if hits.Load() == 0 {
+					t.Error("the fault was not met")
+				}
+			})
+		}
+	}
+}
+
+var _ = plan.StatusActive
