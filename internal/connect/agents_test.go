@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"connectroster/internal/plan"
@@ -234,16 +238,31 @@ func TestAgentsOddAnswers(t *testing.T) {
 
 func TestAnswerWithoutEnd(t *testing.T) {
 	t.Parallel()
-	blank := []byte(strings.Repeat(" ", 1<<20))
-	i := stub(t, func(w http.ResponseWriter, r *http.Request) {
+	blank := make([]byte, 1<<20)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
 			if _, err := w.Write(blank); err != nil {
 				return
 			}
 		}
-	})
-	if _, err := collect(t, i); err == nil || !strings.Contains(err.Error(), "too large") {
-		t.Errorf("error %v", err)
+	}))
+	t.Cleanup(server.Close)
+	client, err := httpClient(Config{AllowLoopback: true, Timeout: time.Minute}, nil, &server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	n, err := io.Copy(io.Discard, response.Body)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); !ok || n != maxAnswer {
+		t.Errorf("read %d bytes: %v", n, err)
+	}
+	if v := retryable(&smithy.DeserializationError{Err: err}); v != aws.FalseTernary {
+		t.Errorf("such an answer is asked for again: %v", v)
 	}
 }
 

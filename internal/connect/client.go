@@ -214,8 +214,9 @@ func (b bounded) CloseIdleConnections() {
 // retryable adds to AWS's rules what they get wrong for Amazon Connect.
 func retryable(err error) aws.Ternary {
 	f := read(err)
+	var tooLarge *http.MaxBytesError
 	switch {
-	case f.unsent != nil, f.quota():
+	case f.unsent != nil, f.quota(), errors.As(err, &tooLarge):
 		return aws.FalseTernary
 	case f.garbled && (f.status == http.StatusOK || f.status >= http.StatusInternalServerError):
 		return aws.TrueTernary
