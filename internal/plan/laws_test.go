@@ -79,6 +79,70 @@ func TestDuplicatesAreHarmless(t *testing.T) {
 	})
 }
 
+// TestDifferingEntries: of two entries of one person or agent that differ in a
+// single thing, the same one stands whichever comes first.
+func TestDifferingEntries(t *testing.T) {
+	t.Parallel()
+	group := func(ids ...string) []plan.Group {
+		var groups []plan.Group
+		for _, id := range ids {
+			groups = append(groups, plan.Group{ID: id})
+		}
+		return groups
+	}
+	s, base := one(plan.Person{Username: "ann@example.com", FirstName: "Ann", LastName: "Lee"})
+	s.Rules = []plan.Rule{{Groups: []string{"00g1"}, Persona: "agent"}}
+	for name, change := range map[string]func(*plan.Person){
+		"status":     func(p *plan.Person) { p.Status = plan.StatusSuspended },
+		"username":   func(p *plan.Person) { p.Username = "ann.lee@example.com" },
+		"first name": func(p *plan.Person) { p.FirstName = "Anna" },
+		"last name":  func(p *plan.Person) { p.LastName = "Leeson" },
+		"group":      func(p *plan.Person) { p.Groups = group("00g2") },
+		"no group":   func(p *plan.Person) { p.Groups = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := deepCopy(base)
+			w.People[0].Groups = group("00g3", "00g1")
+			other := w.People[0]
+			change(&other)
+			w.People = append(w.People, other)
+			want := render(plan.New(s, w))
+			for range 4 { // all orders of two people, and of the first one's groups
+				slices.Reverse(w.People)
+				if diff := cmp.Diff(want, render(plan.New(s, w))); diff != "" {
+					t.Fatalf("people the other way round (-want +got):\n%s", diff)
+				}
+				i := slices.IndexFunc(w.People, func(p plan.Person) bool { return len(p.Groups) == 2 })
+				slices.Reverse(w.People[i].Groups)
+				if diff := cmp.Diff(want, render(plan.New(s, w))); diff != "" {
+					t.Fatalf("groups the other way round (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+	for name, change := range map[string]func(*plan.Agent){
+		"owner":      func(a *plan.Agent) { a.Owner = "00u3" },
+		"no owner":   func(a *plan.Agent) { a.Owner = "" },
+		"deployment": func(a *plan.Agent) { a.Deployment = "staging" },
+		"state":      func(a *plan.Agent) { a.State = plan.StateRetired },
+	} {
+		t.Run("agent/"+name, func(t *testing.T) {
+			t.Parallel()
+			w := deepCopy(base)
+			a := plan.Agent{ID: "a-1", Username: "ann@example.com", Owner: "00u2", Deployment: s.Deployment, State: plan.StateActive}
+			other := a
+			change(&other)
+			w.Agents = []plan.Agent{a, other}
+			want := render(plan.New(s, w))
+			slices.Reverse(w.Agents)
+			if diff := cmp.Diff(want, render(plan.New(s, w))); diff != "" {
+				t.Fatalf("agents the other way round (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestInputIsLeftAlone(t *testing.T) {
 	check(t, func(t *rapid.T, s plan.Settings, w plan.World) {
 		before := deepCopy(w)
@@ -296,8 +360,8 @@ func oracle(s plan.Settings, w plan.World) map[string]string {
 		persona, named := s.Personas[firstPersona(s.Rules, p)]
 		routing, offered := oracleFind(w.Catalog.RoutingProfiles, persona.RoutingProfile)
 		for _, ref := range persona.SecurityProfiles {
-			_, ok := oracleFind(w.Catalog.SecurityProfiles, ref)
-			offered = offered && ok
+			id, ok := oracleFind(w.Catalog.SecurityProfiles, ref)
+			offered = offered && ok && (id != "sp-admin" || persona.AllowAdmin)
 		}
 		free := !slices.ContainsFunc(slices.Concat(usernames(w.Agents), w.Hidden, given), func(name string) bool {
 			return strings.EqualFold(name, p.Username)

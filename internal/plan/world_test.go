@@ -86,6 +86,7 @@ func settings() *rapid.Generator[plan.Settings] {
 			personas[name] = plan.Persona{
 				RoutingProfile:   rapid.SampledFrom([]string{"Basic", "rp-basic", "Billing", "arn:aws:connect:x:1:instance/i/routing-profile/rp-basic", "basic"}).Draw(t, "routing"),
 				SecurityProfiles: rapid.SliceOfN(rapid.SampledFrom([]string{"Agent", "Admin", "sp-agent", "Quality", "QUALITY"}), 1, 10).Draw(t, "security"),
+				AllowAdmin:       rapid.Bool().Draw(t, "admin"),
 				Phone:            plan.Phone{Type: plan.SoftPhone, AfterContactWork: rapid.IntRange(0, 60).Draw(t, "work")},
 			}
 		}
@@ -122,34 +123,80 @@ func person(id string) *rapid.Generator[plan.Person] {
 	})
 }
 
+// anybody gives the ids of all people, and the empty one.
+func anybody() []string { return append([]string{""}, allPeople...) }
+
+func agent(id string) *rapid.Generator[plan.Agent] {
+	return rapid.Custom(func(t *rapid.T) plan.Agent {
+		return plan.Agent{
+			ID:               id,
+			Username:         username().Draw(t, "username"),
+			SecurityProfiles: []string{"sp-z", "sp-agent"},
+			Owner:            rapid.SampledFrom(append(anybody(), "00u99")).Draw(t, "owner"),
+			Deployment:       rapid.SampledFrom([]string{"production", "production", "staging", ""}).Draw(t, "deployment"),
+			State: rapid.SampledFrom([]plan.State{
+				plan.StateActive, plan.StateActive, plan.StateSuspended, plan.StateRetired, "",
+			}).Draw(t, "state"),
+		}
+	})
+}
+
 // world draws people, agents of all owners and deployments, and hidden names.
-// Entries of one person may be there twice and differ.
+// Entries of one person or agent may be there twice and differ.
 func world() *rapid.Generator[plan.World] {
 	return rapid.Custom(func(t *rapid.T) plan.World {
 		w := plan.World{Catalog: plan.Catalog{
 			RoutingProfiles:  plan.Offer{"Basic": "rp-basic", "BASIC": "rp-other", "Parked": "rp-parked"},
 			SecurityProfiles: plan.Offer{"Agent": "sp-agent", "Admin": "sp-admin", "Quality": "sp-q1", "quality": "sp-q2"},
 		}}
-		ids := append([]string{""}, allPeople...)
-		for _, id := range rapid.SliceOfN(rapid.SampledFrom(ids), 0, 12).Draw(t, "people") {
+		for _, id := range rapid.SliceOfN(rapid.SampledFrom(anybody()), 0, 12).Draw(t, "people") {
 			w.People = append(w.People, person(id).Draw(t, "person"))
 		}
-		for i := range rapid.IntRange(0, 6).Draw(t, "agents") {
-			id := fmt.Sprintf("a-%d", i)
-			w.Agents = append(w.Agents, plan.Agent{
-				ID:               id,
-				Username:         username().Draw(t, "agent username"),
-				SecurityProfiles: []string{"sp-z", "sp-agent"},
-				Owner:            rapid.SampledFrom(append(ids, "00u99")).Draw(t, "owner"),
-				Deployment:       rapid.SampledFrom([]string{"production", "production", "staging", ""}).Draw(t, "agent deployment"),
-				State: rapid.SampledFrom([]plan.State{
-					plan.StateActive, plan.StateActive, plan.StateSuspended, plan.StateRetired, "",
-				}).Draw(t, "state"),
-			})
+		if len(w.People) > 0 && rapid.Bool().Draw(t, "person changed while read") {
+			w.People = append(w.People, changedPerson(t, rapid.SampledFrom(w.People).Draw(t, "changed person")))
+		}
+		for range rapid.IntRange(0, 6).Draw(t, "agents") {
+			id := fmt.Sprintf("a-%d", rapid.IntRange(0, 7).Draw(t, "id"))
+			w.Agents = append(w.Agents, agent(id).Draw(t, "agent"))
+		}
+		if len(w.Agents) > 0 && rapid.Bool().Draw(t, "agent changed while read") {
+			w.Agents = append(w.Agents, changedAgent(t, rapid.SampledFrom(w.Agents).Draw(t, "changed agent")))
 		}
 		w.Hidden = rapid.SliceOfN(username(), 0, 2).Draw(t, "hidden")
 		return w
 	})
+}
+
+// changedPerson gives p with one thing about it drawn anew.
+func changedPerson(t *rapid.T, p plan.Person) plan.Person {
+	other := person(p.ID).Draw(t, "other")
+	switch rapid.IntRange(0, 3).Draw(t, "what") {
+	case 0:
+		p.Status = other.Status
+	case 1:
+		p.Username = other.Username
+	case 2:
+		p.FirstName, p.LastName = other.FirstName, other.LastName
+	default:
+		p.Groups = other.Groups
+	}
+	return p
+}
+
+// changedAgent gives a with one thing about it drawn anew.
+func changedAgent(t *rapid.T, a plan.Agent) plan.Agent {
+	other := agent(a.ID).Draw(t, "other")
+	switch rapid.IntRange(0, 3).Draw(t, "what") {
+	case 0:
+		a.Username = other.Username
+	case 1:
+		a.Owner = other.Owner
+	case 2:
+		a.Deployment = other.Deployment
+	default:
+		a.State = other.State
+	}
+	return a
 }
 
 // deepCopy gives a world that shares no memory with w.
