@@ -24,6 +24,7 @@ type Ignored struct {
 	NotSuccess int64 // an outcome other than SUCCESS
 	Untargeted int64 // not about exactly one user and at least one group
 	OtherGroup int64 // about groups that are not configured
+	OtherApp   int64 // about apps that are not configured
 }
 
 func (i *Ignored) add(n Ignored) {
@@ -33,6 +34,7 @@ func (i *Ignored) add(n Ignored) {
 	i.NotSuccess += n.NotSuccess
 	i.Untargeted += n.Untargeted
 	i.OtherGroup += n.OtherGroup
+	i.OtherApp += n.OtherApp
 }
 
 // envelopeType is the eventType of every delivery. Source: Okta, Event Hooks.
@@ -45,22 +47,20 @@ const (
 	outcomePreview = "Success"
 )
 
-// effect is what an event of a certain type means for its user.
-type effect struct {
-	priority reconcile.Priority
-	member   bool // of the groups that the event names
+// hookTypes are the event types that matter without access to Okta's API: those
+// that tell by themselves who is in which group.
+func hookTypes() map[string]logType {
+	return map[string]logType{
+		memberAdded:   {ofMembership, reconcile.Joiner},
+		memberRemoved: {ofMembership, reconcile.Leaver},
+	}
 }
 
-// effectOf knows the event types that matter.
-func effectOf(eventType string) (effect, bool) {
-	switch eventType {
-	case "group.user_membership.add":
-		return effect{priority: reconcile.Joiner, member: true}, true
-	case "group.user_membership.remove":
-		return effect{priority: reconcile.Leaver, member: false}, true
-	}
-	return effect{}, false
-}
+// Event types that are facts.
+const (
+	memberAdded   = "group.user_membership.add"
+	memberRemoved = "group.user_membership.remove"
+)
 
 // Limits of what is kept. Okta's logins end at 100 characters and its group
 // names at 255; a cut login is longer than any that Amazon Connect holds, so it
@@ -73,6 +73,7 @@ const (
 // delivery is what is kept of one POST.
 type delivery struct {
 	requests []reconcile.Request // in the order of the events
+	groups   int64               // events about whole groups
 	ignored  Ignored
 }
 
@@ -86,14 +87,14 @@ type delivery struct {
 // Source of the shapes: Okta, Event Hooks, and the LogEvent of its Management
 // API. Either may have null for any value. The envelope may lack its eventType;
 // one that is not Okta's is refused. There may be any number of events.
-func decode(body []byte, groups []string, facts bool) (delivery, error) {
+func decode(body []byte, reader eventReader) (delivery, error) {
 	var (
 		d      delivery
 		kind   string
 		listed bool
 		dec    = jsontext.NewDecoder(bytes.NewBuffer(body))
-		reader = eventReader{groups: groups, facts: facts, dec: jsontext.NewDecoder(new(bytes.Buffer))}
 	)
+	reader.dec = jsontext.NewDecoder(new(bytes.Buffer))
 	events := func() error {
 		listed = true
 		return array(dec, func() error {
@@ -153,7 +154,9 @@ func fault(err error, offset int64) error {
 
 // eventReader makes requests of events.
 type eventReader struct {
-	groups []string
+	types  map[string]logType
+	mapped func(id, name string) bool             // whether a group is one of ours
+	isApp  func(id string, labels ...string) bool // whether an app is ours
 	facts  bool
 	dec    *jsontext.Decoder
 }
@@ -166,6 +169,7 @@ type event struct {
 	user    target // the last of them
 	groups  int    // targets that are a group
 	matches []target
+	app     bool // a target is our app
 }
 
 type target struct{ kind, id, alternateID, displayName string }
@@ -183,7 +187,7 @@ func (r eventReader) read(raw jsontext.Value, d *delivery) error {
 		d.ignored.Unreadable++
 		return nil
 	}
-	if request, ok := r.request(e, &d.ignored); ok {
+	if request, ok := r.request(e, d); ok {
 		d.requests = append(d.requests, request)
 	}
 	return nil
@@ -239,33 +243,39 @@ func (r eventReader) target(e *event) error {
 		e.user = t
 	case "UserGroup":
 		e.groups++
-		if configured(r.groups, t.id, t.displayName) {
+		if r.mapped(t.id, t.displayName) {
 			e.matches = append(e.matches, t)
 		}
+	case "AppInstance":
+		e.app = e.app || r.isApp(t.id, t.alternateID, t.displayName)
 	}
 	return err
 }
 
 // request turns an event into a request, or counts why not.
-func (r eventReader) request(e event, ignored *Ignored) (reconcile.Request, bool) {
-	meaning, known := effectOf(e.kind)
+func (r eventReader) request(e event, d *delivery) (reconcile.Request, bool) {
+	meaning, known := r.types[e.kind]
 	published, err := time.Parse(time.RFC3339, e.published)
 	var reason *int64
 	switch {
 	case e.kind == "":
-		reason = &ignored.Unreadable
+		reason = &d.ignored.Unreadable
 	case e.result == outcomePreview:
-		reason = &ignored.Preview
-	case !known:
-		reason = &ignored.OtherType
+		reason = &d.ignored.Preview
+	case !known || meaning.subject == ofHook:
+		reason = &d.ignored.OtherType
 	case e.result != outcomeSuccess:
-		reason = &ignored.NotSuccess
-	case e.users != 1 || e.groups == 0:
-		reason = &ignored.Untargeted
-	case len(e.matches) == 0:
-		reason = &ignored.OtherGroup
+		reason = &d.ignored.NotSuccess
+	case !meaning.targeted(e):
+		reason = &d.ignored.Untargeted
+	case meaning.subject.grouped() && len(e.matches) == 0:
+		reason = &d.ignored.OtherGroup
+	case meaning.subject.applied() && !e.app:
+		reason = &d.ignored.OtherApp
+	case meaning.subject == ofGroup, meaning.subject == ofGroupApp:
+		reason = &d.groups
 	case err != nil, !printable(e.uuid), !oktaID(e.user.id), slices.ContainsFunc(e.matches, badID):
-		reason = &ignored.Unreadable
+		reason = &d.ignored.Unreadable
 	}
 	if reason != nil {
 		*reason++
@@ -288,13 +298,31 @@ func (r eventReader) request(e event, ignored *Ignored) (reconcile.Request, bool
 			GroupName:   plain(group.displayName),
 			Login:       plain(e.user.alternateID),
 			DisplayName: plain(e.user.displayName),
-			Member:      meaning.member,
+			Member:      e.kind == memberAdded,
 			Published:   published.UTC(),
 			Event:       e.uuid,
 		})
 	}
 	return request, true
 }
+
+// targeted reports whether an event names what its kind is about.
+func (t logType) targeted(e event) bool {
+	switch t.subject {
+	case ofMembership:
+		return e.users == 1 && e.groups > 0
+	case ofGroup, ofGroupApp:
+		return e.groups > 0
+	default:
+		return e.users == 1
+	}
+}
+
+// grouped and applied report whether such events count for some groups or for
+// one app alone.
+func (s subject) grouped() bool { return s == ofMembership || s == ofGroup || s == ofGroupApp }
+
+func (s subject) applied() bool { return s == ofAssignment || s == ofGroupApp }
 
 // configured reports whether a group is one of those named by id or by name.
 func configured(groups []string, id, name string) bool {

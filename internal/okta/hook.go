@@ -75,6 +75,16 @@ type HookConfig struct {
 	// Facts keeps what the events said beside each request, for hook-only mode.
 	Facts bool
 
+	// Directory is set where there is access to Okta's API. Many more event types
+	// matter then, as hints alone, and groups are known under any name. Nil in
+	// hook-only mode.
+	Directory *Directory
+
+	// Poke is a hint to read the System Log now. It is called when a delivery tells
+	// of something that happened to a whole group, and when one was refused, since
+	// what it held may not come again. It must not block. Nil: nobody cares.
+	Poke func()
+
 	Log *slog.Logger     // nil: no log
 	Now func() time.Time // nil: time.Now
 }
@@ -103,7 +113,8 @@ type Enqueuer interface {
 // what is not JSON fails as JSON.
 type Hook struct {
 	config HookConfig
-	quiet  map[int]*quiet // by status
+	types  map[string]logType // the event types that count
+	quiet  map[int]*quiet     // by status
 
 	mu    sync.Mutex
 	stats HookStats
@@ -113,6 +124,7 @@ type Hook struct {
 type HookStats struct {
 	Deliveries int64   // answered 204
 	Events     int64   // that became requests
+	Groups     int64   // events about whole groups
 	Ignored    Ignored // events of those deliveries that did not
 
 	Verifications    int64 // answered 200
@@ -148,7 +160,10 @@ func NewHook(config HookConfig) (*Hook, error) {
 	}
 	config.Header = http.CanonicalHeaderKey(config.Header)
 
-	h := &Hook{config: config, quiet: map[int]*quiet{}}
+	h := &Hook{config: config, types: hookTypes(), quiet: map[int]*quiet{}}
+	if config.Directory != nil {
+		h.types = logTypes()
+	}
 	for _, status := range []int{
 		http.StatusBadRequest, http.StatusUnauthorized, http.StatusMethodNotAllowed,
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable,
@@ -320,7 +335,7 @@ func (h *Hook) receive(w http.ResponseWriter, r *http.Request) answer {
 	}
 	failpoint.Hit(failpoint.HookRead)
 
-	d, err := decode(body, h.config.Groups(), h.config.Facts)
+	d, err := decode(body, h.reader())
 	if err != nil {
 		return refuse(http.StatusBadRequest, err.Error())
 	}
@@ -337,6 +352,20 @@ func (h *Hook) receive(w http.ResponseWriter, r *http.Request) answer {
 		}
 	}
 	return answer{status: http.StatusNoContent, delivery: d}
+}
+
+// reader says what of an event counts.
+func (h *Hook) reader() eventReader {
+	if d := h.config.Directory; d != nil {
+		return eventReader{types: h.types, mapped: d.mapped, isApp: d.isApp, facts: h.config.Facts}
+	}
+	groups := h.config.Groups()
+	return eventReader{
+		types:  h.types,
+		mapped: func(id, name string) bool { return configured(groups, id, name) },
+		isApp:  func(string, ...string) bool { return false },
+		facts:  h.config.Facts,
+	}
 }
 
 // body reads a delivery, or gives the refusal.
@@ -372,6 +401,10 @@ func (h *Hook) body(w http.ResponseWriter, r *http.Request) ([]byte, *answer) {
 // the answer is sent, so whoever has it finds it counted.
 func (h *Hook) note(ctx context.Context, a answer) {
 	h.count(a)
+	lost := a.status >= http.StatusBadRequest && a.status != http.StatusUnauthorized && a.status != http.StatusMethodNotAllowed
+	if (lost || a.delivery.groups > 0) && h.config.Poke != nil {
+		h.config.Poke()
+	}
 	switch a.status {
 	case http.StatusOK:
 		h.config.Log.InfoContext(ctx, "hook verification answered")
@@ -403,6 +436,7 @@ func (h *Hook) count(a answer) {
 	case http.StatusNoContent:
 		s.Deliveries++
 		s.Events += int64(len(a.delivery.requests))
+		s.Groups += a.delivery.groups
 		s.Ignored.add(a.delivery.ignored)
 		s.LastDelivery = h.config.Now()
 	case http.StatusBadRequest:

@@ -45,5 +45,6 @@ const (
 	UsernameImpossible Code = "username_impossible" // Amazon Connect cannot hold the username
 	ExistsNotOurs      Code = "exists_not_ours"     // an agent that we do not own has the username
 	ProfileUnknown     Code = "profile_unknown"     // the instance lacks a profile the persona names
+	ProfileForbidden   Code = "profile_forbidden"   // the persona names the profile Admin without allowing it
 	Conflict           Code = "conflict"            // the username is taken and nobody shows by whom, or wanted twice
 )

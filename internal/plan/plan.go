@@ -167,6 +167,10 @@ func (r *roster) entitled(p Person) (match, *Refusal) {
 	return no(NotEntitled, "is in none of the groups that a rule names")
 }
 
+// adminProfile is the security profile of every instance that may do everything.
+// Source: Amazon Connect Administrator Guide, default security profiles.
+const adminProfile = "Admin"
+
 // want builds the agent that the persona makes of the person.
 func (r *roster) want(p Person, why match) (Agent, *Refusal) {
 	refuse := func(code Code, reason string) (Agent, *Refusal) {
@@ -190,6 +194,9 @@ func (r *roster) want(p Person, why match) (Agent, *Refusal) {
 		if !ok {
 			return refuse(ProfileUnknown, fmt.Sprintf("security profile %q of persona %q is not in the instance%s",
 				ref, why.persona, r.catalog.SecurityProfiles.hint(ref)))
+		}
+		if id == r.catalog.SecurityProfiles[adminProfile] && !persona.AllowAdmin {
+			return refuse(ProfileForbidden, fmt.Sprintf("security profile %q of persona %q is %s, which may do everything; the persona must say allow_admin", ref, why.persona, adminProfile))
 		}
 		security = append(security, id)
 	}

@@ -29,6 +29,7 @@ const (
 type Persona struct {
 	RoutingProfile   string
 	SecurityProfiles []string // 1 to 10
+	AllowAdmin       bool     // may hold the security profile Admin, under whatever reference
 	Phone            Phone
 }
 

@@ -195,7 +195,7 @@ func (c *textCase) setting(l *line) error {
 			}
 		}
 		c.settings.Personas[l.words[1]] = plan.Persona{
-			RoutingProfile: l.value("routing"), SecurityProfiles: l.values("security"), Phone: phone,
+			RoutingProfile: l.value("routing"), SecurityProfiles: l.values("security"), AllowAdmin: l.value("allow_admin") == "true", Phone: phone,
 		}
 	case "rule":
 		c.settings.Rules = append(c.settings.Rules, plan.Rule{Groups: l.values("group"), Persona: l.value("persona")})

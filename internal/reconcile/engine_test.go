@@ -620,3 +620,25 @@ func TestNewChecks(t *testing.T) {
 		t.Error("a lease shorter than the timeout was accepted")
 	}
 }
+
+// TestLookEndsProcess: a person whose looks end the process every time does not
+// do so for ever.
+func TestLookEndsProcess(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.hire("00u1")
+	r.ask("00u1")
+	for range 20 { // the claims of processes that died
+		if _, err := r.store.Claim(t.Context(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		r.clock.Advance(time.Hour)
+	}
+	r.settle(time.Hour)
+	if s := r.state("00u1"); s.State != reconcile.StateDead {
+		t.Errorf("state: %+v", s)
+	}
+	if _, calls := r.creates(); calls != 0 {
+		t.Errorf("%d calls were made for it", calls)
+	}
+}
