@@ -278,6 +278,9 @@ func TestCreatesAreAcceptable(t *testing.T) {
 				t.Fatalf("security profiles %q: want 1 to 10, sorted, each once", a.SecurityProfiles)
 			}
 			for _, id := range a.SecurityProfiles {
+				if id == "sp-admin" && !slices.ContainsFunc(slices.Collect(maps.Values(s.Personas)), func(p plan.Persona) bool { return p.AllowAdmin }) {
+					t.Fatalf("%s becomes an administrator, which no persona allows", c.Person)
+				}
 				if !slices.Contains(slices.Collect(maps.Values(w.Catalog.SecurityProfiles)), id) {
 					t.Fatalf("security profile %q is not in the catalog", id)
 				}

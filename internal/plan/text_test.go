@@ -19,7 +19,7 @@ import (
 //	-- settings --
 //	deployment NAME
 //	policy POLICY
-//	persona NAME routing=REF security=REF... phone=TYPE [auto_accept=true] [after_contact_work=SECONDS] [desk=NUMBER]
+//	persona NAME routing=REF security=REF... [allow_admin=true] phone=TYPE [auto_accept=true] [after_contact_work=SECONDS] [desk=NUMBER]
 //	rule group=REF... [persona=NAME]
 //	-- catalog --
 //	routing NAME id=ID

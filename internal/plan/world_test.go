@@ -85,7 +85,7 @@ func settings() *rapid.Generator[plan.Settings] {
 			}
 			personas[name] = plan.Persona{
 				RoutingProfile:   rapid.SampledFrom([]string{"Basic", "rp-basic", "Billing", "arn:aws:connect:x:1:instance/i/routing-profile/rp-basic", "basic"}).Draw(t, "routing"),
-				SecurityProfiles: rapid.SliceOfN(rapid.SampledFrom([]string{"Agent", "Admin", "sp-agent", "Quality", "QUALITY"}), 1, 10).Draw(t, "security"),
+				SecurityProfiles: rapid.SliceOfN(rapid.SampledFrom([]string{"Agent", "Admin", "sp-agent", "sp-admin", "Quality", "QUALITY"}), 1, 10).Draw(t, "security"),
 				AllowAdmin:       rapid.Bool().Draw(t, "admin"),
 				Phone:            plan.Phone{Type: plan.SoftPhone, AfterContactWork: rapid.IntRange(0, 60).Draw(t, "work")},
 			}
