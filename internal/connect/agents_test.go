@@ -124,6 +124,7 @@ func TestAgentsBroken(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
+				f := f
 				f.Operation, f.Nth, f.Times = "SearchUsers", page, -1
 				w.fault(t, f)
 				agents, err := collect(t, w.Instance)
@@ -143,6 +144,7 @@ func TestReadsRetried(t *testing.T) {
 		"503":       {Status: 503},
 		"reset":     {Kind: simconnect.FaultReset},
 		"truncated": {Kind: simconnect.FaultTruncate},
+		"page":      {Status: 200},
 		"throttled": {Status: 429, Code: "ThrottlingException"},
 		"too many":  {Status: 429, Code: "TooManyRequestsException"},
 	} {

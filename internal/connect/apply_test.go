@@ -112,6 +112,7 @@ func TestCreateUnknownOutcome(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/commit=%v", name, commit), func(t *testing.T) {
 				t.Parallel()
 				w := open(t, nil, nil)
+				f := f
 				f.Operation, f.Commit = "CreateUser", commit
 				w.fault(t, f)
 				creator := w.Instance

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -223,12 +222,3 @@ func retryable(err error) aws.Ternary {
 	}
 	return aws.UnknownTernary
 }
-
-// Waits before somebody looks again.
-const (
-	pauseThrottled = time.Second
-	waitDialled    = 10 * time.Second
-	waitCatalog    = 30 * time.Second
-	waitAccess     = time.Minute
-	waitQuota      = 15 * time.Minute
-)

@@ -157,7 +157,7 @@ func TestLocalEndpointRefused(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{
 		"http://127.0.0.1:8080", "http://127.1.2.3", "https://localhost:1", "http://LOCALHOST.", "http://x.localhost",
-		"http://[::1]:80", "http://0.0.0.0", "http://[::]", "http://[::ffff:127.0.0.1]",
+		"http://[::1]:80", "http://0.0.0.0", "http://[::]", "http://[::ffff:127.0.0.1]", "http://[::ffff:0.0.0.0]",
 		"http://169.254.169.254", "http://[::ffff:a9fe:a9fe]", "http://[fe80::1]", "http://224.0.0.1",
 	} {
 		cfg := configFor(endpoint)

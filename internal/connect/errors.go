@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aws/smithy-go"
@@ -113,6 +114,15 @@ func (f failure) rejected() bool {
 // errNoResource says that the service does not know something that a request
 // names; what that means depends on the request.
 var errNoResource = errors.New("not there")
+
+// Waits before somebody looks again.
+const (
+	pauseThrottled = time.Second      // the pause of the operation: two turns at the default rate
+	waitDialled    = 10 * time.Second // a network that is away
+	waitCatalog    = 30 * time.Second // a profile that has just been deleted
+	waitAccess     = time.Minute      // somebody has to repair credentials or policy
+	waitQuota      = 15 * time.Minute // somebody has to ask AWS or delete users
+)
 
 // classify turns the error of a call into one of reconcile's classes. The words
 // in private, which are the person's own, do not show in its text.
