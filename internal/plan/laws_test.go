@@ -359,12 +359,12 @@ func oracle(s plan.Settings, w plan.World) map[string]string {
 			continue
 		}
 		p := w.People[i]
-		works := strings.Contains(" PROVISIONED ACTIVE RECOVERY PASSWORD_EXPIRED LOCKED_OUT ", " "+string(p.Status)+" ") && p.Status != ""
+		works := slices.Contains([]plan.Status{"PROVISIONED", "ACTIVE", "RECOVERY", "PASSWORD_EXPIRED", "LOCKED_OUT"}, p.Status)
 		persona, named := s.Personas[firstPersona(s.Rules, p)]
 		routing, offered := oracleFind(w.Catalog.RoutingProfiles, persona.RoutingProfile)
 		for _, ref := range persona.SecurityProfiles {
-			id, ok := oracleFind(w.Catalog.SecurityProfiles, ref)
-			offered = offered && ok && (id != "sp-admin" || persona.AllowAdmin)
+			profile, ok := oracleFind(w.Catalog.SecurityProfiles, ref)
+			offered = offered && ok && (profile != "sp-admin" || persona.AllowAdmin)
 		}
 		free := !slices.ContainsFunc(slices.Concat(usernames(w.Agents), w.Hidden, given), func(name string) bool {
 			return strings.EqualFold(name, p.Username)
