@@ -3,6 +3,7 @@ package okta
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,18 +15,23 @@ type App struct {
 	Label  string   `json:"label"`
 	Groups []string `json:"groups"` // names of assigned groups
 	Users  int      `json:"users"`
+	Roles  []string `json:"roles"` // values that role and samlRoles take
 }
 
 // NewApp describes an app to add.
 type NewApp struct {
-	Label  string   `json:"label"`  // required, such as "Amazon Connect"
-	Name   string   `json:"name"`   // empty: amazon_aws, AWS Account Federation
+	Label  string   `json:"label"`  // such as "Amazon Connect"; amazon_aws without one is "AWS Account Federation"
+	Name   string   `json:"name"`   // empty: amazon_aws
 	Groups []string `json:"groups"` // ids or names of groups to assign
+	// Roles are the AWS roles that the app downloaded: the values that its
+	// attributes role and samlRoles take. Without any both take no value.
+	Roles []string `json:"roles"`
 }
 
 type app struct {
 	id, name, label  string
 	created, updated time.Time
+	roles            []string
 	groups           table[*appGroup] // by group id
 	users            table[*appUser]  // by user id
 }
@@ -153,6 +159,10 @@ func (o *Org) unassignFromGroup(c cause, a *app, g *group) {
 func (o *Org) AddApp(n NewApp) (App, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	n.Name = cmp.Or(n.Name, awsApp)
+	if n.Name == awsApp {
+		n.Label = cmp.Or(n.Label, "AWS Account Federation")
+	}
 	if n.Label == "" {
 		return App{}, invalid("label", "label: The field cannot be left blank")
 	}
@@ -165,7 +175,7 @@ func (o *Org) AddApp(n NewApp) (App, error) {
 		groups = append(groups, g)
 	}
 	now := o.now()
-	a := &app{id: o.mint.id("0oa"), name: cmp.Or(n.Name, "amazon_aws"), label: n.Label, created: now, updated: now,
+	a := &app{id: o.mint.id("0oa"), name: n.Name, label: n.Label, created: now, updated: now, roles: slices.Clone(n.Roles),
 		groups: newTable[*appGroup](), users: newTable[*appUser]()}
 	o.apps.put(a.id, a)
 	for _, g := range groups {
@@ -207,13 +217,22 @@ func (o *Org) withApp(appRef, groupRef string, do func(*app, *group)) error {
 	if err != nil {
 		return err
 	}
+	a, err := o.findApp(appRef)
+	if err != nil {
+		return err
+	}
+	do(a, g)
+	return nil
+}
+
+// findApp finds an app by id or by label.
+func (o *Org) findApp(ref string) (*app, error) {
 	for a := range o.apps.all("") {
-		if a.id == appRef || a.label == appRef {
-			do(a, g)
-			return nil
+		if a.id == ref || a.label == ref {
+			return a, nil
 		}
 	}
-	return notFound(appRef, "AppInstance")
+	return nil, notFound(ref, "AppInstance")
 }
 
 func (o *Org) exportApp(a *app) App {
@@ -221,7 +240,7 @@ func (o *Org) exportApp(a *app) App {
 	for id := range a.groups.ids.after("") {
 		names = append(names, o.groups.rows[id].name)
 	}
-	return App{a.id, a.name, a.label, names, len(a.users.ids)}
+	return App{a.id, a.name, a.label, names, len(a.users.ids), append([]string{}, a.roles...)}
 }
 
 func (a *app) view(c *call) object {
@@ -292,13 +311,24 @@ func (o *Org) appUserView(c *call, a *app, au *appUser) object {
 	return object{
 		"id": au.user, "externalId": nil, "created": stamp(au.created), "lastUpdated": stamp(au.updated), "scope": au.scope,
 		"status": "ACTIVE", "statusChanged": stamp(au.created), "passwordChanged": nil, "syncState": "DISABLED",
-		"credentials": object{"userName": au.userName}, "profile": appProfile(u, au),
+		"credentials": object{"userName": au.userName}, "profile": o.appProfile(a, u, au),
 		"_links": object{"app": href(c.base + "/api/v1/apps/" + a.id), "user": href(c.base + "/api/v1/users/" + au.user)},
 	}
 }
 
-func appProfile(u *user, au *appUser) object {
+// appProfile is what the user brings, over it what the group of the first
+// priority says, over that what was set for the user alone.
+func (o *Org) appProfile(a *app, u *user, au *appUser) object {
 	p := object{"email": u.attr("email"), "displayName": u.name()}
+	var first *appGroup
+	for _, ag := range a.groups.rows {
+		if u.groups.has(ag.group) && (first == nil || ag.priority < first.priority) {
+			first = ag
+		}
+	}
+	if first != nil {
+		maps.Copy(p, first.profile)
+	}
 	maps.Copy(p, au.profile)
 	return p
 }
@@ -452,6 +482,9 @@ func (o *Org) assignGroup(c *call) (any, error) {
 		g := o.groups.rows[c.r.PathValue("group")]
 		if g == nil {
 			return nil, notFound(c.r.PathValue("group"), "UserGroup")
+		}
+		if err := a.checkRoleAttributes(b.Profile); err != nil {
+			return nil, err
 		}
 		return o.appGroupView(c, a, o.assignToGroup(c.cause(), a, g, b.Priority, b.Profile)), nil
 	})

@@ -49,9 +49,18 @@ func (o *Org) control() http.Handler {
 		}
 		return o.AddApp(n)
 	})
-	handle("GET /_sim/state", func(*http.Request) (any, error) {
-		return object{"users": o.Users(), "groups": o.Groups(), "apps": o.Apps(), "hooks": o.Hooks()}, nil
+	handle("PATCH /_sim/apps/{app}", func(r *http.Request) (any, error) {
+		b, err := read[struct{ Roles []string }](r)
+		if err != nil {
+			return nil, err
+		}
+		return object{}, o.SetAppRoles(r.PathValue("app"), b.Roles...)
 	})
+	handle("GET /_sim/state", func(*http.Request) (any, error) {
+		return object{"users": o.Users(), "groups": o.Groups(), "apps": o.Apps(), "hooks": o.Hooks(), "rules": o.Rules(), "clients": o.Clients()}, nil
+	})
+	o.controlAccess(handle)
+	o.controlFaults(handle)
 	handle("GET /_sim/stats", func(*http.Request) (any, error) { return o.Stats(), nil })
 	handle("GET /_sim/settings", func(*http.Request) (any, error) { return o.Settings(), nil })
 	handle("PATCH /_sim/settings", o.simPatchSettings)
@@ -122,6 +131,9 @@ func (o *Org) simAct(r *http.Request) (any, error) {
 		Job                   bool   `json:"job"`
 		Status                string `json:"status"`
 		TransitioningToStatus string `json:"transitioningToStatus"`
+		App                   string `json:"app"`
+		UserName              string `json:"userName"`
+		Email                 string `json:"email"`
 	}](r)
 	if err != nil {
 		return nil, err
@@ -134,6 +146,10 @@ func (o *Org) simAct(r *http.Request) (any, error) {
 		err = o.member(cause{job: b.Job}, who, b.Group, o.leave)
 	case "status":
 		err = o.SetStatus(who, b.Status, b.TransitioningToStatus)
+	case "app-username":
+		err = o.SetAppUserName(who, b.App, b.UserName)
+	case "primary-email":
+		err = o.SetPrimaryEmail(who, b.Email)
 	case "delete":
 		if err := o.Delete(who); err != nil {
 			return nil, err

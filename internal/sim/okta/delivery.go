@@ -414,9 +414,7 @@ func (o *Org) Preview(ctx context.Context, hookID, uuid string) (Delivery, error
 		if !slices.Contains(h.items, e.kind) {
 			e.kind = h.items[0]
 		}
-	} else if i, ok := o.byUUID[uuid]; ok {
-		e = o.log[i]
-	} else {
+	} else if e = o.byUUID[uuid]; e == nil {
 		o.mu.Unlock()
 		return Delivery{}, notFound(uuid, "LogEvent")
 	}
@@ -431,12 +429,12 @@ func (o *Org) Redeliver(ctx context.Context, hookID string, uuids ...string) ([]
 	o.mu.Lock()
 	var events []*event
 	for _, id := range uuids {
-		i, ok := o.byUUID[id]
-		if !ok {
+		e := o.byUUID[id]
+		if e == nil {
 			o.mu.Unlock()
 			return nil, notFound(id, "LogEvent")
 		}
-		events = append(events, o.log[i])
+		events = append(events, e)
 	}
 	var hooks []*hook
 	for h := range o.hooks.all("") {

@@ -44,6 +44,11 @@ var eventTypes = map[string]eventType{
 
 	"application.user_membership.change_username": {"Change user's application username", "", false},
 
+	"user.account.update_primary_email": {"Update primary email for user", "", false},
+
+	"group.user_membership.rule.trigger":     {"Group rule triggered", "", false},
+	"group.user_membership.rule.deactivated": {"Group rule deactivated", "", false},
+
 	"event_hook.created":     {"Create event hook", "", false},
 	"event_hook.updated":     {"Update event hook", "", false},
 	"event_hook.deleted":     {"Delete event hook", "", false},
@@ -154,18 +159,38 @@ func (o *Org) record(e *event) {
 		}
 		e.debug["targetEventHookIds"] = strings.Join(ids, ",")
 	}
-	o.byUUID[e.uuid] = len(o.log)
-	o.log = append(o.log, e)
+	o.byUUID[e.uuid] = e
+	o.persist()
+	if every := max(o.set.LateEvery, 1); o.set.LogDelay > 0 && len(o.byUUID)%every == 0 {
+		e.persisted = e.persisted.Add(o.set.LogDelay)
+		at := slices.IndexFunc(o.late, func(l *event) bool { return l.persisted.After(e.persisted) })
+		if at < 0 {
+			at = len(o.late)
+		}
+		o.late = slices.Insert(o.late, at, e)
+	} else {
+		o.log = append(o.log, e)
+	}
 	o.offer(e, subscribed)
 }
 
-// Events returns the System Log in the order of persistence: all of it, or
-// the events of the given types.
+// persist moves late events whose time has come into the log.
+func (o *Org) persist() {
+	now, n := o.now(), 0
+	for n < len(o.late) && !o.late[n].persisted.After(now) {
+		n++
+	}
+	o.log = append(o.log, o.late[:n]...)
+	o.late = slices.Delete(o.late, 0, n)
+}
+
+// Events returns the System Log in the order of persistence, with events that
+// are not in it yet at the end: all of it, or those of the given types.
 func (o *Org) Events(types ...string) []EventRecord {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out := []EventRecord{}
-	for _, e := range o.log {
+	for _, e := range slices.Concat(o.log, o.late) {
 		if len(types) > 0 && !slices.Contains(types, e.kind) {
 			continue
 		}

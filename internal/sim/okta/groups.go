@@ -86,6 +86,7 @@ func (o *Org) insertGroup(c cause, n NewGroup) (*group, error) {
 	now := o.now()
 	g := &group{id: o.mint.id("00g"), kind: kind, name: n.Name, description: n.Description, created: now, updated: now, membersUpdated: now}
 	o.groups.put(g.id, g)
+	o.showGroup(g)
 	if c.uri == "" {
 		c.uri = "/api/v1/groups"
 	}
@@ -113,6 +114,7 @@ func (o *Org) setGroup(c cause, g *group, name, description string) error {
 		return nil
 	}
 	g.name, g.description, g.updated = name, description, o.now()
+	o.showGroup(g)
 	if c.uri == "" {
 		c.uri = "/api/v1/groups/" + g.id
 	}
@@ -135,6 +137,8 @@ func (o *Org) removeGroup(c cause, g *group) {
 		}
 	}
 	o.groups.remove(g.id)
+	o.show(g.id, version{})
+	o.spoilRules(g.id)
 	for a := range o.apps.all("") {
 		a.groups.remove(g.id)
 	}
@@ -166,6 +170,7 @@ func (o *Org) membershipChanged(c cause, event string, u *user, g *group) {
 		u.groups.remove(g.id)
 	}
 	g.membersUpdated = o.now()
+	o.showGroup(g)
 	if c.uri == "" {
 		c.uri = "/api/v1/groups/" + g.id + "/users/" + u.id
 	}
@@ -313,7 +318,11 @@ func (o *Org) listGroups(c *call) (any, error) {
 		}
 		return v
 	}
-	out := paged(c, o.groups.all(after), limit, keep, func(g *group) string { return g.id }, view)
+	rows := o.groups.all(after)
+	if q.Get("search") != "" {
+		rows = o.indexedGroups(after)
+	}
+	out := paged(c, rows, limit, keep, func(g *group) string { return g.id }, view)
 	if q.Get("q") != "" {
 		c.h.Del("Link")
 		c.link("self", nil)

@@ -76,7 +76,7 @@ func scanEL(s string) ([]elToken, error) {
 			i += n
 		default:
 			op := ""
-			for _, known := range []string{".?[", "&&", "||", "==", "!=", ">=", "<=", ">", "<", "!", "(", ")", "]", "."} {
+			for _, known := range []string{".?[", "&&", "||", "==", "!=", ">=", "<=", ">", "<", "!", "(", ")", "]", ".", ","} {
 				if strings.HasPrefix(rest, known) {
 					op = known
 					break

@@ -159,6 +159,9 @@ func (o *Org) apply(h *hook, b *hookBody) error {
 	}
 	filters, exprs := map[string]hookFilter{}, []hookExpr{}
 	if b.Events.Filter != nil {
+		if o.set.HookFiltersOff && len(b.Events.Filter.EventFilterMap) > 0 {
+			return invalid("events.filter", "filter: Event hook filtering is not enabled in this org")
+		}
 		for _, m := range b.Events.Filter.EventFilterMap {
 			f, err := parseHookFilter(m.Condition.Expression)
 			if err == nil && !slices.Contains(b.Events.Items, m.Event) {

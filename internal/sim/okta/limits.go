@@ -1,8 +1,10 @@
 package okta
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,10 +30,49 @@ type bucket struct {
 	used  int
 }
 
+// defaultConcurrency is Okta's limit of calls at once for Workforce orgs.
+const defaultConcurrency = 75
+
 // admit counts a call, sets the three rate-limit headers and reports whether
-// the call may go on. X-Rate-Limit-Reset is in UTC epoch seconds. The caller
-// holds o.mu.
+// the call may go on. X-Rate-Limit-Reset is in UTC epoch seconds. Where too
+// many calls are under way, limit and remaining are 0 and the reset, a whole
+// minute ahead, is no more than a hint. The caller holds o.mu.
 func (o *Org) admit(class string, h http.Header) bool {
+	o.arrived++
+	ok := o.spendCall(class, h)
+	if o.set.LimitEvery > 0 && o.arrived%o.set.LimitEvery == 0 {
+		h.Set("X-Rate-Limit-Remaining", "0")
+		ok = false
+	}
+	if most := cmp.Or(o.set.Concurrency, defaultConcurrency); most > 0 && o.underway > most {
+		h.Set("X-Rate-Limit-Limit", "0")
+		h.Set("X-Rate-Limit-Remaining", "0")
+		h.Set("X-Rate-Limit-Reset", strconv.FormatInt(o.now().Add(time.Minute).Unix(), 10))
+		ok = false
+	}
+	if !ok || o.set.RateHeaders.Always {
+		o.set.RateHeaders.apply(h, o.now())
+	}
+	return ok
+}
+
+func (r RateHeaders) apply(h http.Header, now time.Time) {
+	for name, v := range map[string]string{"Limit": r.Limit, "Remaining": r.Remaining, "Reset": r.Reset} {
+		name = "X-Rate-Limit-" + name
+		switch after, relative := strings.CutPrefix(v, "now"); {
+		case v == "absent":
+			h.Del(name)
+		case relative:
+			n, _ := strconv.Atoi(after)
+			h.Set(name, strconv.FormatInt(now.Unix()+int64(n), 10))
+		case v != "":
+			h.Set(name, v)
+		}
+	}
+}
+
+// spendCall takes a call out of its class's bucket.
+func (o *Org) spendCall(class string, h http.Header) bool {
 	limit := workforceLimits[class]
 	if own, ok := o.set.RateLimits[class]; ok {
 		limit = own

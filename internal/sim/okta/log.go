@@ -2,6 +2,7 @@ package okta
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"sort"
@@ -27,6 +28,7 @@ type logQuery struct {
 	descending   bool
 	limit        int
 	from         int // position in the log, or in the bounded result
+	page         int // counted from 1
 	keep         func(*event) bool
 }
 
@@ -40,7 +42,8 @@ func (o *Org) listLog(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, next, more := o.boundedPage, 0, false
+	o.persist()
+	page := o.boundedPage
 	if q.polling {
 		page = o.pollPage
 	}
@@ -51,7 +54,7 @@ func (o *Org) listLog(c *call) (any, error) {
 	}
 	c.link("self", nil)
 	if more {
-		c.link("next", map[string]string{"after": logCursor(q.polling, next)})
+		c.link("next", map[string]string{"after": q.cursor(next, o.now())})
 	}
 	return out, nil
 }
@@ -89,7 +92,7 @@ func (o *Org) boundedPage(q logQuery) (events []*event, next int, more bool) {
 func (o *Org) parseLogQuery(c *call) (logQuery, error) {
 	v := c.r.URL.Query()
 	now := o.now()
-	q := logQuery{limit: logDefault, from: -1, until: now.Add(time.Millisecond)}
+	q := logQuery{limit: logDefault, from: -1, page: 1, until: now.Add(time.Millisecond)}
 	var err error
 	if s := v.Get("limit"); s != "" {
 		if q.limit, err = strconv.Atoi(s); err != nil || q.limit < 0 {
@@ -116,17 +119,16 @@ func (o *Org) parseLogQuery(c *call) (logQuery, error) {
 			return q, badLogFilter("since is not a date")
 		}
 	}
-	if now.Sub(q.since) > logReach {
-		return q, badLogFilter("since is more than 180 days ago")
-	}
 	if s := v.Get("after"); s != "" {
-		if q.from, err = parseLogCursor(s, q.polling); err != nil {
+		if err := o.resume(&q, s); err != nil {
 			return q, err
 		}
+	} else if now.Sub(q.since) > logReach {
+		return q, badLogFilter("since is more than 180 days ago")
 	}
 	match, err := logFilter(v.Get("filter"), v.Get("q"))
 	oldest := now.Add(-logKept)
-	q.keep = func(e *event) bool { return !e.persisted.Before(oldest) && match(e) }
+	q.keep = func(e *event) bool { return !c.blind && !e.persisted.Before(oldest) && match(e) }
 	return q, err
 }
 
@@ -134,25 +136,37 @@ func badLogFilter(why string) error {
 	return fail(http.StatusBadRequest, "E0000053", "Invalid filter.", why)
 }
 
-// logCursor hides a position, so that nobody builds one.
-func logCursor(polling bool, position int) string {
-	form := "b"
-	if polling {
-		form = "p"
-	}
-	return base64.RawURLEncoding.EncodeToString([]byte(form + strconv.Itoa(position)))
+// logCursor is where a page begins, hidden so that nobody builds one.
+type logCursor struct {
+	Polling bool  `json:"p,omitempty"`
+	From    int   `json:"f"`
+	Page    int   `json:"n"`
+	Made    int64 `json:"t"` // milliseconds since 1970
 }
 
-func parseLogCursor(s string, polling bool) (int, error) {
+func (q logQuery) cursor(next int, now time.Time) string {
+	b, err := json.Marshal(logCursor{q.polling, next, q.page + 1, now.UnixMilli()})
+	if err != nil {
+		panic(err) // numbers and a bool always encode
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// resume continues where a cursor says, unless it is too old.
+func (o *Org) resume(q *logQuery, s string) error {
+	var k logCursor
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) < 2 || (b[0] == 'p') != polling {
-		return 0, invalid("after", "after: The cursor is not valid")
+	if err != nil || json.Unmarshal(b, &k) != nil || k.Polling != q.polling || k.From < 0 {
+		return invalid("after", "after: The cursor is not valid")
 	}
-	n, err := strconv.Atoi(string(b[1:]))
-	if err != nil || n < 0 {
-		return 0, invalid("after", "after: The cursor is not valid")
+	if life := o.set.LogCursorLife; life > 0 && o.now().Sub(time.UnixMilli(k.Made)) > life {
+		if o.set.LogCursorStatus == http.StatusGone {
+			return fail(http.StatusGone, "E0000001", "Api validation failed: after", "after: The cursor has expired")
+		}
+		return invalid("after", "after: The cursor has expired")
 	}
-	return n, nil
+	q.from, q.page = k.From, k.Page
+	return nil
 }
 
 // logFilter combines `filter`, a SCIM expression, and `q`, whose keywords must

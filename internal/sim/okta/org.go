@@ -36,12 +36,14 @@ type Config struct {
 	Client *http.Client
 	// Settings are the switches at the start and after a reset.
 	Settings Settings
+	// Clients are the API clients at the start and after a reset.
+	Clients []NewClient
 }
 
 // Org is a simulated Okta org. Its methods may be called concurrently.
 type Org struct {
 	cfg    Config
-	mux    *http.ServeMux
+	mux    http.Handler
 	client *http.Client
 
 	mu    sync.Mutex // guards everything below
@@ -54,6 +56,8 @@ type Org struct {
 	busy   int           // goroutines that deliver
 	quiet  chan struct{} // closed whenever busy is 0
 	seen   string        // base URL by which the org was last called
+
+	underway int // API calls
 }
 
 // state is the content of an org.
@@ -70,9 +74,12 @@ type state struct {
 	everyone *group
 	apps     table[*app]
 	hooks    table[*hook]
+	rules    table[*groupRule]
+	shown    map[string][]version // what search shows of users and groups, by id
 
-	log     []*event       // in order of persistence
-	byUUID  map[string]int // index into log
+	log     []*event          // in order of persistence
+	late    []*event          // not persisted yet, in the order in which they will be
+	byUUID  map[string]*event // late ones included
 	admin   actor
 	buckets map[string]*bucket
 	calls   map[string]*CallCount
@@ -80,6 +87,15 @@ type state struct {
 	records []Delivery
 	taken   int // events that went into a first delivery
 	daily   daily
+	arrived int // API calls since the start
+	faulted []*plannedFault
+
+	clients    map[string]*apiClient
+	grants     map[string]*grant    // by access token
+	used       map[string]time.Time // ids of assertions and proofs, until when
+	nonces     []nonce              // of DPoP, oldest first
+	tokenRoles map[string][]string  // of SSWS tokens that are not a super admin's
+	keys       mint                 // makes tokens and nonces, which change no id
 }
 
 // New returns an org that holds nothing but its Everyone group. It fails on a
@@ -108,13 +124,16 @@ func New(cfg Config) (*Org, error) {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	o := &Org{cfg: cfg, client: &client, quiet: make(chan struct{})}
 	close(o.quiet)
-	o.fresh()
 	o.mux = o.routes()
+	if err := o.fresh(); err != nil {
+		return nil, err
+	}
 	return o, nil
 }
 
-// fresh fills o with an empty org. The caller holds o.mu or owns o.
-func (o *Org) fresh() {
+// fresh fills o with an empty org. The caller holds o.mu or owns o. It fails on
+// impossible clients alone.
+func (o *Org) fresh() error {
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.state = state{
 		set:     o.cfg.Settings.clone(),
@@ -127,15 +146,30 @@ func (o *Org) fresh() {
 		groups:  newTable[*group](),
 		apps:    newTable[*app](),
 		hooks:   newTable[*hook](),
-		byUUID:  map[string]int{},
+		byUUID:  map[string]*event{},
 		buckets: map[string]*bucket{},
 		calls:   map[string]*CallCount{},
+		rules:   newTable[*groupRule](),
+		shown:   map[string][]version{},
+		clients: map[string]*apiClient{},
+		grants:  map[string]*grant{},
+		used:    map[string]time.Time{},
+		keys:    newMint(o.cfg.Seed, 5),
+
+		tokenRoles: map[string][]string{},
 	}
 	o.admin = actor{ID: o.mint.id("00u"), Type: "User", AlternateID: "it.admin@example.com", DisplayName: "Irene Admin"}
 	now := o.now()
 	o.everyone = &group{id: o.mint.id("00g"), kind: "BUILT_IN", name: "Everyone", description: "All users in your organization",
 		created: now, updated: now, membersUpdated: now}
 	o.groups.put(o.everyone.id, o.everyone)
+	o.showGroup(o.everyone)
+	for _, n := range o.cfg.Clients {
+		if _, err := o.insertClient(n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Reset ends pending deliveries, waits for them, and returns the org to its
@@ -152,11 +186,11 @@ func (o *Org) Reset(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reset: %w", err)
 	}
-	o.fresh()
+	err = o.fresh()
 	if o.closed {
 		o.cancel()
 	}
-	return nil
+	return err
 }
 
 // Close ends deliveries, pending ones included, and returns when their
@@ -273,6 +307,8 @@ func (s *idset) remove(id string) bool {
 	}
 	return found
 }
+
+func (s idset) sort() { slices.Sort(s) }
 
 func (s idset) has(id string) bool {
 	_, found := slices.BinarySearch(s, id)

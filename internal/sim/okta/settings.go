@@ -14,47 +14,88 @@ import (
 // alone, in order, exactly once, with a deadline of 3 s and one retry.
 type Settings struct {
 	// BatchWindow is how long an event waits for others to share its POST.
-	BatchWindow time.Duration
+	BatchWindow time.Duration `json:"-"`
 	// MaxBatch is the most events in one POST. 0 means 1 without a window and
 	// 100 with one; Okta documents no maximum.
-	MaxBatch int
+	MaxBatch int `json:"maxBatch"`
 	// Delay holds every event back for this long.
-	Delay time.Duration
+	Delay time.Duration `json:"-"`
 	// DuplicateEvery delivers each n-th event a second time, in a later POST
 	// with an eventId of its own. 0 means never.
-	DuplicateEvery int
+	DuplicateEvery int `json:"duplicateEvery"`
 	// DuplicateRate is the probability, 0 to 1, that an event comes twice.
-	DuplicateRate float64
+	DuplicateRate float64 `json:"duplicateRate"`
 	// Reorder shuffles the events that wait; without a window they wait 50 ms.
-	Reorder bool
+	Reorder bool `json:"reorder"`
 	// DropRate is the probability, 0 to 1, that an event is never delivered.
-	DropRate float64
+	DropRate float64 `json:"dropRate"`
 	// DropTypes are event types that are never delivered.
-	DropTypes []string
+	DropTypes []string `json:"dropTypes"`
 	// OmitNulls leaves null fields out of deliveries, as Okta sometimes does.
-	OmitNulls bool
+	OmitNulls bool `json:"omitNulls"`
 	// DailyCap is the number of events per 24 h after which hooks fall silent.
 	// 0 means Okta's 400,000; -1 means none.
-	DailyCap int
+	DailyCap int `json:"dailyCap"`
 	// Parallel is the number of POSTs under way at once per hook; 0 means 1.
 	// With more, arrival and the choice of duplicates depend on timing too.
-	Parallel int
+	Parallel int `json:"parallel"`
 	// Timeout bounds one delivery attempt or verification; 0 means Okta's 3 s.
-	Timeout time.Duration
+	Timeout time.Duration `json:"-"`
 	// RetryDelay passes between the two attempts; Okta documents none.
-	RetryDelay time.Duration
+	RetryDelay time.Duration `json:"-"`
 	// RemovalsOnGroupDelete logs one group.user_membership.remove per member
 	// before a group's deletion. Okta does not say that it does.
-	RemovalsOnGroupDelete bool
+	RemovalsOnGroupDelete bool `json:"removalsOnGroupDelete"`
 	// RateLimitsOff answers every call, whatever the bucket says.
-	RateLimitsOff bool
+	RateLimitsOff bool `json:"rateLimitsOff"`
 	// RateLimits overrides calls per minute by class, see limits.go: "apps",
 	// "apps/{id}", "groups", "groups/{id}", "users", "users/{id}",
 	// "users/{id} write", "logs", "other".
-	RateLimits map[string]int
+	RateLimits map[string]int `json:"rateLimits"`
+	// Concurrency is how many API calls may be under way at once. 0 means
+	// Okta's 75; -1 means any number.
+	Concurrency int `json:"concurrency"`
+	// LimitEvery answers each n-th API call 429. 0 means never.
+	LimitEvery int `json:"limitEvery"`
+	// RateHeaders replace the rate-limit headers of answers 429, or of all.
+	RateHeaders RateHeaders `json:"rateHeaders"`
+	// LogDelay is the time between an event and its place in the System Log;
+	// hooks get it at once. Its published stays the time of the event.
+	LogDelay time.Duration `json:"-"`
+	// LateEvery delays each n-th event alone, so that later ones overtake it
+	// and published goes backwards. 0 means every one.
+	LateEvery int `json:"lateEvery"`
+	// LogCursorLife is the age after which a next link of the System Log is
+	// refused. 0 means never; Okta documents none.
+	LogCursorLife time.Duration `json:"-"`
+	// LogCursorStatus refuses an old cursor: 400, which 0 means, or 410.
+	LogCursorStatus int `json:"logCursorStatus"`
+	// SearchLag is the age of what `search` shows of users and groups, up to
+	// an hour; everything else shows them as they are.
+	SearchLag time.Duration `json:"-"`
+	// MissingRoleForbids answers 403 to whoever lacks an admin role. Without
+	// it lists are empty and single objects are not found.
+	MissingRoleForbids bool `json:"missingRoleForbids"`
+	// HookFiltersOff is an org without the feature Event Hook Filtering: a
+	// hook with a filter is refused.
+	HookFiltersOff bool `json:"hookFiltersOff"`
+	// RulesBusy answers 423 to changes of group rules.
+	RulesBusy bool `json:"rulesBusy"`
+}
+
+// RateHeaders are values for X-Rate-Limit-Limit, -Remaining and -Reset. ""
+// leaves the true one, "absent" sends none, and "now+60" or "now-60" is the
+// time by the org's clock with that many seconds added.
+type RateHeaders struct {
+	Limit     string `json:"limit"`
+	Remaining string `json:"remaining"`
+	Reset     string `json:"reset"`
+	Always    bool   `json:"always"` // on every answer, not on 429 alone
 }
 
 const (
+	maxSearchLag = time.Hour
+
 	defaultTimeout  = 3 * time.Second
 	defaultDailyCap = 400_000
 	defaultBatch    = 100
@@ -63,12 +104,16 @@ const (
 
 func (s Settings) check() error {
 	switch {
-	case s.BatchWindow < 0 || s.Delay < 0 || s.Timeout < 0 || s.RetryDelay < 0:
+	case s.BatchWindow < 0 || s.Delay < 0 || s.Timeout < 0 || s.RetryDelay < 0 || s.LogDelay < 0 || s.LogCursorLife < 0:
 		return errors.New("a duration is negative")
-	case s.MaxBatch < 0 || s.DuplicateEvery < 0 || s.Parallel < 0 || s.DailyCap < -1:
+	case s.MaxBatch < 0 || s.DuplicateEvery < 0 || s.Parallel < 0 || s.DailyCap < -1 || s.Concurrency < -1 || s.LimitEvery < 0 || s.LateEvery < 0:
 		return errors.New("a number is negative")
 	case !(s.DropRate >= 0 && s.DropRate <= 1) || !(s.DuplicateRate >= 0 && s.DuplicateRate <= 1):
 		return errors.New("a probability is not between 0 and 1")
+	case s.LogCursorStatus != 0 && s.LogCursorStatus != 400 && s.LogCursorStatus != 410:
+		return errors.New("log cursor status: want 400 or 410")
+	case s.SearchLag < 0 || s.SearchLag > maxSearchLag:
+		return errors.New("search lag: want at most an hour")
 	}
 	for class, perMinute := range s.RateLimits {
 		if workforceLimits[class] == 0 || perMinute < 1 {
@@ -132,29 +177,22 @@ func (o *Org) Configure(change func(*Settings)) error {
 	return nil
 }
 
+type settingsPlain Settings
+
 // settingsJSON is Settings on the wire, durations in milliseconds.
 type settingsJSON struct {
-	BatchWindowMS         float64        `json:"batchWindowMs"`
-	MaxBatch              int            `json:"maxBatch"`
-	DelayMS               float64        `json:"delayMs"`
-	DuplicateEvery        int            `json:"duplicateEvery"`
-	DuplicateRate         float64        `json:"duplicateRate"`
-	Reorder               bool           `json:"reorder"`
-	DropRate              float64        `json:"dropRate"`
-	DropTypes             []string       `json:"dropTypes"`
-	OmitNulls             bool           `json:"omitNulls"`
-	DailyCap              int            `json:"dailyCap"`
-	Parallel              int            `json:"parallel"`
-	TimeoutMS             float64        `json:"timeoutMs"`
-	RetryDelayMS          float64        `json:"retryDelayMs"`
-	RemovalsOnGroupDelete bool           `json:"removalsOnGroupDelete"`
-	RateLimitsOff         bool           `json:"rateLimitsOff"`
-	RateLimits            map[string]int `json:"rateLimits"`
+	*settingsPlain
+	BatchWindowMS   float64 `json:"batchWindowMs"`
+	DelayMS         float64 `json:"delayMs"`
+	TimeoutMS       float64 `json:"timeoutMs"`
+	RetryDelayMS    float64 `json:"retryDelayMs"`
+	LogDelayMS      float64 `json:"logDelayMs"`
+	LogCursorLifeMS float64 `json:"logCursorLifeMs"`
+	SearchLagMS     float64 `json:"searchLagMs"`
 }
 
-func (s Settings) wire() settingsJSON {
-	return settingsJSON{ms(s.BatchWindow), s.MaxBatch, ms(s.Delay), s.DuplicateEvery, s.DuplicateRate, s.Reorder, s.DropRate,
-		s.DropTypes, s.OmitNulls, s.DailyCap, s.Parallel, ms(s.Timeout), ms(s.RetryDelay), s.RemovalsOnGroupDelete, s.RateLimitsOff, s.RateLimits}
+func (s *Settings) wire() settingsJSON {
+	return settingsJSON{(*settingsPlain)(s), ms(s.BatchWindow), ms(s.Delay), ms(s.Timeout), ms(s.RetryDelay), ms(s.LogDelay), ms(s.LogCursorLife), ms(s.SearchLag)}
 }
 
 // MarshalJSON writes durations in milliseconds.
@@ -169,8 +207,9 @@ func (s *Settings) UnmarshalJSON(b []byte) error {
 	if err := dec.Decode(&w); err != nil {
 		return err
 	}
-	*s = Settings{span(w.BatchWindowMS), w.MaxBatch, span(w.DelayMS), w.DuplicateEvery, w.DuplicateRate, w.Reorder, w.DropRate,
-		w.DropTypes, w.OmitNulls, w.DailyCap, w.Parallel, span(w.TimeoutMS), span(w.RetryDelayMS), w.RemovalsOnGroupDelete, w.RateLimitsOff, w.RateLimits}
+	c.BatchWindow, c.Delay, c.Timeout, c.RetryDelay = span(w.BatchWindowMS), span(w.DelayMS), span(w.TimeoutMS), span(w.RetryDelayMS)
+	c.LogDelay, c.LogCursorLife, c.SearchLag = span(w.LogDelayMS), span(w.LogCursorLifeMS), span(w.SearchLagMS)
+	*s = c
 	return nil
 }
 

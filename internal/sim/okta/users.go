@@ -101,12 +101,14 @@ func (o *Org) transition(c cause, u *user, verb string) error {
 	o.setStatus(u, to)
 	o.emit(c, step.event, nil, u.target())
 	o.syncApps(c, u)
+	o.applyRules(u)
 	return nil
 }
 
 func (o *Org) setStatus(u *user, status string) {
 	now := o.now()
 	u.status, u.moving, u.statusChanged, u.updated = status, "", now, now
+	o.showUser(u)
 }
 
 // insert adds a user with a checked profile and logs its creation.
@@ -126,11 +128,14 @@ func (o *Org) insert(c cause, profile map[string]any, status string, password bo
 	o.logins[fold(u.login())] = u.id
 	o.everyone.members.add(u.id)
 	u.groups.add(o.everyone.id)
+	o.showUser(u)
 	o.emit(c, "user.lifecycle.create", nil, u.target())
 	if status != "STAGED" {
 		u.status, u.activated = status, now
+		o.showUser(u)
 		o.emit(c, "user.lifecycle.activate", nil, u.target())
 		o.syncApps(c, u)
+		o.applyRules(u)
 	}
 	return u, nil
 }
@@ -187,10 +192,12 @@ func (o *Org) setProfile(c cause, u *user, next map[string]any) error {
 	delete(o.logins, fold(u.login()))
 	u.profile, u.updated = next, o.now()
 	o.logins[fold(u.login())] = u.id
+	o.showUser(u)
 	o.emit(c, "user.account.update_profile", map[string]string{"changedAttributes": strings.Join(changed, ",")}, u.target())
 	if slices.Contains(changed, "login") {
 		o.renameAppUsers(c, u)
 	}
+	o.applyRules(u)
 	return nil
 }
 
@@ -206,6 +213,10 @@ func (o *Org) remove(c cause, u *user) error {
 	for _, id := range u.groups {
 		o.groups.rows[id].members.remove(u.id)
 	}
+	for r := range o.rules.all("") {
+		r.forget(u.id)
+	}
+	o.show(u.id, version{})
 	delete(o.logins, fold(u.login()))
 	o.users.remove(u.id)
 	o.emitSystem("user.lifecycle.delete.completed", outcome{Result: "SUCCESS"}, u.target())
@@ -357,6 +368,22 @@ func (o *Org) UpdateProfile(who string, change map[string]any) error {
 	})
 }
 
+// SetPrimaryEmail changes a user's email as the user's own confirmation does:
+// the System Log tells it as user.account.update_primary_email, hooks do not.
+func (o *Org) SetPrimaryEmail(who, email string) error {
+	return o.with(who, func(u *user) error {
+		next := maps.Clone(u.profile)
+		next["email"] = email
+		if err := o.checkProfile(next, u.id); err != nil || u.attr("email") == email {
+			return err
+		}
+		u.profile, u.updated = next, o.now()
+		o.showUser(u)
+		o.emit(cause{uri: "/api/v1/users/" + u.id}, "user.account.update_primary_email", nil, u.target())
+		return nil
+	})
+}
+
 // SetStatus puts a user into a status that no administrator's verb leads to,
 // such as LOCKED_OUT (logged as user.account.lock), RECOVERY or
 // PASSWORD_EXPIRED (not logged), and sets transitioningToStatus. An empty
@@ -371,6 +398,7 @@ func (o *Org) SetStatus(who, status, transitioningTo string) error {
 			o.syncApps(cause{job: true}, u)
 		}
 		u.moving = transitioningTo
+		o.showUser(u)
 		return nil
 	})
 }

@@ -128,10 +128,13 @@ func (o *Org) userPage(c *call, fallback, most int, keep func(*user) bool, ids *
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if ids == nil {
-		ids = &o.users.ids
+	rows := o.users.all(after)
+	switch {
+	case ids != nil:
+		rows = lookup(ids.after(after), o.users.rows)
+	case c.r.URL.Query().Get("search") != "":
+		rows = o.indexedUsers(after)
 	}
-	rows := lookup(ids.after(after), o.users.rows)
 	return paged(c, rows, limit, keep, func(u *user) string { return u.id }, func(u *user) any { return view(c, u) }), nil
 }
 

@@ -1,7 +1,6 @@
 package okta
 
 import (
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,9 +19,10 @@ const maxBody = 1 << 20 // bytes of an API request
 
 // call is one request to the Management API.
 type call struct {
-	r    *http.Request
-	h    http.Header // of the response
-	base string      // the org's address as this client sees it
+	r     *http.Request
+	h     http.Header // of the response
+	base  string      // the org's address as this client sees it
+	blind bool        // lacks the role to see what a list holds
 }
 
 // cause names the call as the origin of a change.
@@ -30,13 +31,30 @@ func (c *call) cause() cause { return cause{uri: c.r.URL.EscapedPath()} }
 // handler answers a call with a value to encode; nil means 204.
 type handler func(*call) (any, error)
 
+// accepted is an answer 202 without a body.
+type accepted struct{}
+
 type route struct {
 	method, path, class string
 	serve               handler
 }
 
-// routes builds the org's mux from the tables of API and control endpoints.
-func (o *Org) routes() *http.ServeMux {
+const (
+	tokenPath = "/oauth2/v1/token"
+	rulesPath = "/api/v1/groups/rules"
+)
+
+// lists are the endpoints that answer with a list of rows.
+var lists = []string{"/api/v1/logs", "/api/v1/users", "/api/v1/users/{id}/groups", "/api/v1/groups", "/api/v1/groups/{id}/users",
+	"/api/v1/groups/{id}/apps", "/api/v1/apps", "/api/v1/apps/{id}/users", "/api/v1/apps/{id}/groups", "/api/v1/eventHooks", rulesPath}
+
+func (rt route) name() string { return rt.method + " " + rt.path }
+func (rt route) lists() bool  { return rt.method == http.MethodGet && slices.Contains(lists, rt.path) }
+
+// routes builds the org's handler from the tables of API and control
+// endpoints. Rules have a mux of their own: what follows /groups/ is an id
+// elsewhere, and a mux takes no two patterns of which neither is the narrower.
+func (o *Org) routes() http.Handler {
 	byPath := map[string]map[string]route{}
 	for _, r := range o.api() {
 		if byPath[r.path] == nil {
@@ -44,20 +62,35 @@ func (o *Org) routes() *http.ServeMux {
 		}
 		byPath[r.path][r.method] = r
 	}
-	mux := http.NewServeMux()
+	mux, rules := http.NewServeMux(), http.NewServeMux()
 	for path, methods := range byPath {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { o.serveAPI(w, r, methods) })
+		m := mux
+		if strings.HasPrefix(path, rulesPath) {
+			m = rules
+		}
+		m.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { o.serveAPI(w, r, methods) })
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { o.serveAPI(w, r, nil) })
+	unknown := func(w http.ResponseWriter, r *http.Request) { o.serveAPI(w, r, nil) }
+	mux.HandleFunc("/", unknown)
+	rules.HandleFunc("/", unknown)
 	mux.Handle("/_sim/", http.NewCrossOriginProtection().Handler(o.control()))
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == rulesPath || strings.HasPrefix(r.URL.Path, rulesPath+"/") {
+			rules.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func (o *Org) api() []route {
 	return []route{
+		{"POST", tokenPath, "other", o.issueToken},
+
 		{"GET", "/api/v1/org", "other", o.getOrg},
 		{"GET", "/api/v1/meta/schemas/user/{id}", "other", o.getUserSchema},
 		{"GET", "/api/v1/meta/schemas/group/default", "other", o.getGroupSchema},
+		{"GET", "/api/v1/meta/schemas/apps/{id}/default", "other", o.getAppSchema},
 		{"GET", "/api/v1/logs", "logs", o.listLog},
 
 		{"GET", "/api/v1/users", "users", o.listUsers},
@@ -78,6 +111,13 @@ func (o *Org) api() []route {
 		{"PUT", "/api/v1/groups/{id}/users/{user}", "other", o.addMember},
 		{"DELETE", "/api/v1/groups/{id}/users/{user}", "other", o.removeMember},
 		{"GET", "/api/v1/groups/{id}/apps", "other", o.listGroupApps},
+
+		{"GET", rulesPath, "other", o.listRules},
+		{"POST", rulesPath, "other", o.createRule},
+		{"GET", rulesPath + "/{id}", "other", o.getRule},
+		{"PUT", rulesPath + "/{id}", "other", o.replaceRule},
+		{"DELETE", rulesPath + "/{id}", "other", o.deleteRule},
+		{"POST", rulesPath + "/{id}/lifecycle/{verb}", "other", o.changeRule},
 
 		{"GET", "/api/v1/apps", "apps", o.listApps},
 		{"GET", "/api/v1/apps/{id}", "apps/{id}", o.getApp},
@@ -113,20 +153,47 @@ func (o *Org) serveAPI(w http.ResponseWriter, r *http.Request, methods map[strin
 		c.base = scheme + r.Host
 	}
 	rt, known := methods[r.Method]
-	if err := o.enter(c, rt, known); err != nil {
+	err := o.enter(c, rt, known)
+	defer o.exit()
+	if err != nil {
 		o.writeError(w, err)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	v, err := rt.serve(c)
+	if f := o.planned(c, rt); f != nil {
+		o.faultyAnswer(w, c, rt, f)
+		return
+	}
+	v, err := o.run(c, rt)
+	o.answer(w, v, err)
+}
+
+// run does a call's work.
+func (o *Org) run(c *call, rt route) (any, error) {
+	if c.blind && rt.path != "/api/v1/logs" {
+		c.link("self", nil)
+		return []object{}, nil
+	}
+	return rt.serve(c)
+}
+
+func (o *Org) answer(w http.ResponseWriter, v any, err error) {
 	switch {
 	case err != nil:
 		o.writeError(w, err)
 	case v == nil:
 		w.WriteHeader(http.StatusNoContent)
+	case v == accepted{}:
+		w.WriteHeader(http.StatusAccepted)
 	default:
 		writeJSON(w, http.StatusOK, v)
 	}
+}
+
+func (o *Org) exit() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.underway--
 }
 
 // enter does what Okta does before it looks at a request's content.
@@ -134,6 +201,8 @@ func (o *Org) enter(c *call, rt route, known bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.seen = c.base
+	o.underway++
+	c.h.Set("Date", o.now().Format(http.TimeFormat))
 	c.h.Set("X-Okta-Request-Id", o.mint.reply("req"))
 	c.h.Set("Cache-Control", "no-cache, no-store")
 	class := rt.class
@@ -142,11 +211,14 @@ func (o *Org) enter(c *call, rt route, known bool) error {
 	}
 	admitted := o.admit(class, c.h)
 	if known {
-		o.count(rt.method+" "+rt.path, admitted)
+		o.count(rt.name(), admitted)
+	}
+	if rt.path != tokenPath {
+		if err := o.authorize(c, rt); err != nil {
+			return err
+		}
 	}
 	switch {
-	case !o.authorized(c.r.Header.Get("Authorization")):
-		return fail(http.StatusUnauthorized, "E0000011", "Invalid token provided")
 	case !admitted:
 		return fail(http.StatusTooManyRequests, "E0000047", "API call exceeded rate limit due to too many requests.")
 	case !known:
@@ -167,18 +239,6 @@ func (o *Org) count(endpoint string, admitted bool) {
 	if !admitted {
 		n.Limited++
 	}
-}
-
-func (o *Org) authorized(header string) bool {
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "SSWS") {
-		return false
-	}
-	ok := 0
-	for _, t := range o.cfg.Tokens {
-		ok |= subtle.ConstantTimeCompare([]byte(t), []byte(token))
-	}
-	return ok == 1
 }
 
 // lacksLength reports a POST or PUT over HTTP/1 that says nothing about its body.
@@ -224,6 +284,11 @@ func wrongStatus() error {
 }
 
 func (o *Org) writeError(w http.ResponseWriter, err error) {
+	var denied *oauthError
+	if errors.As(err, &denied) {
+		writeJSON(w, denied.Status, denied)
+		return
+	}
 	var e *apiError
 	if !errors.As(err, &e) {
 		e = &apiError{Status: http.StatusInternalServerError, Code: "E0000009", Summary: "Internal Server Error"}
@@ -284,18 +349,34 @@ func (c *call) limit(fallback, most int) (int, error) {
 
 // after returns the id behind which the page begins.
 func (c *call) after() (string, error) {
+	_, id, err := c.cursor()
+	return id, err
+}
+
+// cursor is where the page begins, and which one it is, counted from 1.
+func (c *call) cursor() (page int, after string, err error) {
 	s := c.r.URL.Query().Get("after")
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil {
-		return "", invalid("after", "after: The cursor is not valid")
+	if s == "" {
+		return 1, "", nil
 	}
-	return string(b), nil
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	number, id, ok := strings.Cut(string(b), " ")
+	page, errN := strconv.Atoi(number)
+	if err != nil || errN != nil || !ok || page < 2 {
+		return 0, "", invalid("after", "after: The cursor is not valid")
+	}
+	return page, id, nil
 }
 
 // link adds one Link header: the request's own URL with the given parameters set.
 func (c *call) link(rel string, set map[string]string) {
+	c.h.Add("Link", fmt.Sprintf(`<%s>; rel="%s"`, c.self(rel == "self", set), rel))
+}
+
+// self is the request's own URL with the given parameters set.
+func (c *call) self(limitAlone bool, set map[string]string) string {
 	q := c.r.URL.Query()
-	if rel == "self" {
+	if limitAlone {
 		set = map[string]string{"limit": set["limit"]}
 	}
 	for k, v := range set {
@@ -304,7 +385,7 @@ func (c *call) link(rel string, set map[string]string) {
 		}
 	}
 	u := url.URL{Path: c.r.URL.Path, RawPath: c.r.URL.RawPath, RawQuery: q.Encode()}
-	c.h.Add("Link", fmt.Sprintf(`<%s%s>; rel="%s"`, c.base, u.RequestURI(), rel))
+	return c.base + u.RequestURI()
 }
 
 // paged cuts one page out of rows, which begin after the request's cursor, and
@@ -326,7 +407,8 @@ func paged[T any](c *call, rows iter.Seq[T], limit int, keep func(T) bool, key f
 	n := strconv.Itoa(limit)
 	c.link("self", map[string]string{"limit": n})
 	if more {
-		c.link("next", map[string]string{"limit": n, "after": base64.RawURLEncoding.EncodeToString([]byte(last))})
+		page, _, _ := c.cursor()
+		c.link("next", map[string]string{"limit": n, "after": base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(page+1) + " " + last))})
 	}
 	return out
 }
