@@ -44,11 +44,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 
 	gauge("info", "Always 1; the labels say what runs.", 1, "name", s.Name, "version", s.Version, "policy", string(s.Policy), "mode", s.Mode)
-	ready := 0.0
-	if s.Ready == app.Ready {
-		ready = 1
-	}
-	gauge("ready", "1 while requests can be stored.", ready)
+	gauge("ready", "1 while requests can be stored.", truth(s.Ready == app.Ready))
 	for state, n := range map[string]int{"due": s.Backlog.Due, "waiting": s.Backlog.Waiting, "working": s.Backlog.Working, "dead": s.Backlog.Dead, "idle": s.Backlog.Idle} {
 		gauge("people", "People in the queue by state.", float64(n), "state", state)
 	}
@@ -57,9 +53,19 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		age = time.Since(s.Backlog.Oldest).Seconds()
 	}
 	gauge("oldest_request_seconds", "Age of the oldest request that is not done.", age)
-	if s.Sweep != nil {
-		gauge("sweep_timestamp_seconds", "When the last sweep started, in Unix time.", float64(s.Sweep.Started.Unix()))
-		gauge("agents", "Agents of this deployment at the last sweep.", float64(s.Sweep.Agents))
+	if last := s.Sweep.Last; last != nil {
+		gauge("sweep_timestamp_seconds", "When the last sweep that succeeded started, in Unix time.", float64(last.Started.Unix()))
+		gauge("agents", "Agents of this deployment at the last sweep.", float64(last.Agents))
+	}
+	gauge("sweep_failing", "1 while the newest sweep has failed.", truth(s.Sweep.Error != ""))
+	if c := s.CatchUp; c != nil {
+		if !c.Last.IsZero() {
+			gauge("catch_up_timestamp_seconds", "When Okta's System Log was last read to its end, in Unix time.", float64(c.Last.Unix()))
+		}
+		gauge("catch_up_failing", "1 while the System Log cannot be read.", truth(c.Error != ""))
+		counter("catch_up_requests_total", "People whom the System Log told to look at.", uint64(c.Requests))
+		counter("catch_up_failed_deliveries_total", "Deliveries of event hooks that Okta reports as failed.", uint64(c.Failed))
+		counter("catch_up_gaps_total", "Times that the place in the System Log was lost.", uint64(c.Gaps))
 	}
 
 	counter("looks_total", "Looks at people.", s.Outcomes.Looks)
@@ -91,12 +97,21 @@ func (collector) hook(counter func(name, help string, v uint64, labels ...string
 		counter("hook_requests_total", "Requests to the hook endpoint by the status of the answer.", uint64(n), "status", status)
 	}
 	counter("hook_events_total", "Events that became requests to look at people.", uint64(h.Events))
+	counter("hook_group_events_total", "Events about whole groups.", uint64(h.Groups))
 	for reason, n := range map[string]int64{
 		"unreadable": h.Ignored.Unreadable, "preview": h.Ignored.Preview, "other_type": h.Ignored.OtherType,
 		"not_success": h.Ignored.NotSuccess, "untargeted": h.Ignored.Untargeted, "other_group": h.Ignored.OtherGroup,
+		"other_app": h.Ignored.OtherApp,
 	} {
 		counter("hook_events_ignored_total", "Events that asked nothing of us.", uint64(n), "reason", reason)
 	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // send emits one metric; labels are names and values in turn.

@@ -70,6 +70,7 @@ type App struct {
 	version  string
 	observe  func(reconcile.Outcome)
 	hook     *okta.Hook
+	client   *okta.Client // of Okta's API; nil in hook-only mode
 	instance *connect.Instance
 	engine   *reconcile.Engine
 
@@ -78,34 +79,53 @@ type App struct {
 	loops   sync.WaitGroup
 	cancel  context.CancelFunc
 	bell    bell
+	poked   chan struct{} // asks for a catch-up now
+	asked   chan struct{} // asks for a sweep now
 	started time.Time
 	counts  outcomes
 	calls   calls
+	watch   watch
 
-	info  atomic.Pointer[connect.Info]
-	swept atomic.Pointer[reconcile.Swept]
+	info atomic.Pointer[connect.Info]
 }
 
 // New wires an App. It opens no port and calls nobody.
 func New(ctx context.Context, c Config) (*App, error) {
-	a := &App{cfg: c.Config, backend: c.Backend, log: c.Log, now: c.Now, version: c.Version, observe: c.Observe, admin: http.NewServeMux()}
+	a := &App{
+		cfg: c.Config, backend: c.Backend, log: c.Log, now: c.Now, version: c.Version, observe: c.Observe,
+		admin: http.NewServeMux(), poked: make(chan struct{}, 1), asked: make(chan struct{}, 1),
+	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
 	if a.now == nil {
 		a.now = time.Now
 	}
-	var err error
-	if a.hook, err = okta.NewHook(okta.HookConfig{
+	engine := reconcile.Config{
+		Settings: c.Config.Settings(),
+		Queue:    c.Backend, Index: c.Backend, Intents: c.Backend, Notes: c.Backend, Journal: c.Backend,
+		Log: a.log, Now: a.now, Observe: a.settled, Progress: a.watch.progress,
+	}
+	hook := okta.HookConfig{
 		Secrets: secrets(c.Config, a.log),
 		Header:  c.Config.Okta.Hook.Header,
 		Groups:  c.Config.Groups,
 		MaxBody: int64(c.Config.Okta.Hook.MaxBody),
 		Queue:   c.Backend,
-		Facts:   true,
 		Log:     a.log,
 		Now:     a.now,
-	}); err != nil {
+	}
+	var err error
+	if c.Config.APIMode() {
+		err = a.useAPI(&engine, &hook)
+	} else {
+		hook.Facts = true
+		engine.Directory = okta.NewFactDirectory(c.Backend, c.Config.Groups)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("set up Okta: %w", err)
+	}
+	if a.hook, err = okta.NewHook(hook); err != nil {
 		return nil, fmt.Errorf("set up the hook: %w", err)
 	}
 	if a.instance, err = connect.New(ctx, connect.Config{
@@ -122,22 +142,42 @@ func New(ctx context.Context, c Config) (*App, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("set up Amazon Connect: %w", err)
 	}
-	if a.engine, err = reconcile.New(reconcile.Config{
-		Settings:  c.Config.Settings(),
-		Directory: okta.NewFactDirectory(c.Backend, c.Config.Groups),
-		Instance:  a.instance,
-		Queue:     c.Backend,
-		Index:     c.Backend,
-		Intents:   c.Backend,
-		Notes:     c.Backend,
-		Journal:   c.Backend,
-		Log:       a.log,
-		Now:       a.now,
-		Observe:   a.settled,
-	}); err != nil {
+	engine.Instance = a.instance
+	if a.engine, err = reconcile.New(engine); err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// useAPI makes Okta's API the directory and its System Log the feed.
+func (a *App) useAPI(engine *reconcile.Config, hook *okta.HookConfig) error {
+	client, err := NewOktaClient(a.cfg, a.version, a.log)
+	if err != nil {
+		return err
+	}
+	directory, err := okta.NewDirectory(okta.DirectoryConfig{Client: client, Groups: a.cfg.Groups, App: a.cfg.Okta.App})
+	if err != nil {
+		return err
+	}
+	feed, err := okta.NewFeed(okta.FeedConfig{Client: client, Directory: directory, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.client, engine.Directory, engine.Feed = client, directory, feed
+	hook.Directory, hook.Poke = directory, func() { nudge(a.poked) }
+	return nil
+}
+
+// NewOktaClient makes a client of Okta's API from a configuration in API mode.
+func NewOktaClient(cfg *config.Config, version string, log *slog.Logger) (*okta.Client, error) {
+	keys, err := cfg.OktaCredentials()
+	if err != nil {
+		return nil, err
+	}
+	return okta.NewClient(okta.ClientConfig{
+		Org: cfg.Okta.Org, Token: keys.Token, ClientID: keys.ClientID, PrivateKey: keys.PrivateKey, KeyID: keys.KeyID, Scopes: keys.Scopes,
+		Share: cfg.Okta.Share, CAFile: cfg.Okta.CAFile, AllowLoopback: cfg.AllowLoopback, Version: version, Log: log,
+	})
 }
 
 // HandleAdmin adds a route to the admin endpoint. Call it before Start.
@@ -165,9 +205,11 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.loops.Go(func() { a.relay(running) })
 	a.loops.Go(func() { a.work(running) })
-	a.log.Info("started", "name", a.cfg.Name, "policy", string(a.cfg.Policy), "mode", "hook-only",
+	a.log.Info("started", "name", a.cfg.Name, "policy", string(a.cfg.Policy), "mode", a.cfg.Mode(),
 		"listen", a.Addr(), "admin", a.AdminAddr(), "socket", a.cfg.Socket, "version", a.version)
-	a.log.Warn("hook-only mode: there is no Okta API access, so leavers are not removed from Amazon Connect and lost events are not found")
+	if !a.cfg.APIMode() {
+		a.log.Warn("hook-only mode: there is no Okta API access, so leavers are not removed from Amazon Connect and lost events are not found")
+	}
 	return nil
 }
 
@@ -183,6 +225,9 @@ func (a *App) Stop(ctx context.Context) error {
 	}
 	a.loops.Wait()
 	a.instance.Close()
+	if a.client != nil {
+		a.client.Close()
+	}
 	a.log.Info("stopped")
 	return errors.Join(errs...)
 }

@@ -3,67 +3,177 @@ package app
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"connectroster/internal/reconcile"
 )
 
-// work reads both sides once and then runs the workers until ctx is done. The
-// index is complete before the first worker starts, so that CreateUser goes only
-// to people who have no agent.
+// work reads both sides once and then runs the workers and the backstops until
+// ctx is done. The index is complete before the first worker starts, so that
+// CreateUser goes only to people who have no agent.
 func (a *App) work(ctx context.Context) {
-	if !a.prepare(ctx) {
+	swept, ok := a.prepare(ctx)
+	if !ok {
 		return
 	}
-	var workers sync.WaitGroup
+	var running sync.WaitGroup
 	for range a.cfg.Workers {
-		workers.Go(func() { a.worker(ctx) })
+		running.Go(func() { a.worker(ctx) })
 	}
-	workers.Wait()
+	running.Go(func() { a.sweeps(ctx, swept) })
+	if a.cfg.APIMode() {
+		running.Go(func() { a.catchUps(ctx) })
+	}
+	running.Wait()
 }
 
-// prepare repeats the check of the instance and the first sweep until both have
-// worked once. It reports false when ctx is done first.
-func (a *App) prepare(ctx context.Context) bool {
+// prepare checks the instance and fills the index, by a sweep if the directory
+// can be read and without one otherwise, until that has worked once. It reports
+// whether everybody was swept, and ok false when ctx is done first.
+func (a *App) prepare(ctx context.Context) (swept, ok bool) {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := a.first(ctx)
+		swept, err := a.first(ctx)
 		if err == nil {
-			return true
+			return swept, true
 		}
 		if ctx.Err() != nil {
-			return false
+			return false, false
 		}
 		if after, ok := reconcile.AsAfter(err); ok {
 			wait = max(wait, min(after, time.Minute))
 		}
 		a.log.Error("not ready to work yet; requests are stored meanwhile", "error", err, "again_in", wait)
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(wait):
+		if !pause(ctx, wait, nil) {
+			return false, false
 		}
 	}
 }
 
-func (a *App) first(ctx context.Context) error {
+func (a *App) first(ctx context.Context) (swept bool, err error) {
 	if a.info.Load() == nil {
 		if err := a.check(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return a.sweep(ctx)
+	if a.sweep(ctx) {
+		return true, nil
+	}
+	return false, a.engine.Reindex(ctx)
 }
 
-// sweep looks at everybody and keeps the result for the status.
-func (a *App) sweep(ctx context.Context) error {
+// sweep looks at everybody. It reports whether that worked.
+func (a *App) sweep(ctx context.Context) bool {
+	a.watch.sweepBegins(a.now())
 	swept, err := a.engine.Sweep(ctx)
-	if err != nil {
-		return err
+	a.watch.sweepEnds(err)
+	if ctx.Err() != nil {
+		return false
 	}
-	a.swept.Store(&swept)
+	if err != nil {
+		a.log.Error("the sweep failed and will be repeated", "error", err)
+		return false
+	}
 	a.log.Info("swept", "people", swept.People, "agents", swept.Agents, "enqueued", swept.Changes, "took", swept.Took.Round(time.Millisecond))
-	return nil
+	return true
+}
+
+// sweepRetry is how soon a sweep that failed is repeated.
+const sweepRetry = 5 * time.Minute
+
+// sweeps looks at everybody once a day, when it is asked to, and again soon after
+// a failure.
+func (a *App) sweeps(ctx context.Context, swept bool) {
+	for {
+		wait := sweepRetry
+		if swept {
+			wait = a.untilSweep(a.now())
+		}
+		if !pause(ctx, wait, a.asked) {
+			return
+		}
+		swept = a.sweep(ctx)
+	}
+}
+
+// untilSweep is the time to the next daily sweep. The jitter keeps many
+// deployments from calling at the same moment.
+func (a *App) untilSweep(now time.Time) time.Duration {
+	at := time.Duration(a.cfg.Sweep.At)
+	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+	next := time.Date(midnight.Year(), midnight.Month(), midnight.Day(), int(at.Hours()), int(at.Minutes())%60, 0, 0, now.Location())
+	if !next.After(now) {
+		next = next.AddDate(0, 0, 1)
+	}
+	jitter := time.Duration(rand.Float64() * float64(a.cfg.Sweep.Jitter))
+	return next.Sub(now) + jitter
+}
+
+// catchUpRest is the least time between two catch-ups, however often somebody
+// asks for one.
+const catchUpRest = 2 * time.Second
+
+// catchUps reads the System Log, at once, then in intervals and when poked.
+func (a *App) catchUps(ctx context.Context) {
+	failed := false
+	for {
+		caught, err := a.engine.CatchUp(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.watch.caughtUp(a.now(), caught, err)
+		a.reportCatchUp(caught, err, failed)
+		failed = err != nil
+		wait := a.cfg.Okta.CatchUp
+		if after, ok := reconcile.AsAfter(err); ok {
+			wait = max(wait, min(after, time.Hour))
+		}
+		if !pause(ctx, catchUpRest, nil) || !pause(ctx, wait-catchUpRest, a.poked) {
+			return
+		}
+	}
+}
+
+// reportCatchUp logs what somebody should know. An error that goes on is said
+// once.
+func (a *App) reportCatchUp(caught reconcile.CaughtUp, err error, failed bool) {
+	switch {
+	case err != nil && !failed:
+		a.log.Error("cannot read Okta's System Log; lost events are not found until it can be read again", "error", err)
+	case err == nil && failed:
+		a.log.Info("Okta's System Log can be read again")
+	}
+	if caught.Failed > 0 {
+		a.log.Error("Okta could not deliver events to our hook; they were found in its System Log", "deliveries", caught.Failed)
+	}
+	if caught.Gap {
+		a.log.Error("the place in Okta's System Log was lost; everybody was looked at instead")
+	}
+	if err == nil && caught.Requests > 0 {
+		a.log.Info("caught up", "events", caught.Requests, "pages", caught.Pages, "took", caught.Took.Round(time.Millisecond))
+	}
+}
+
+// nudge asks for something to be done now; asking twice is asking once.
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// pause waits for d, or less if somebody asks. It reports false when ctx is done.
+func pause(ctx context.Context, d time.Duration, asked <-chan struct{}) bool {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-asked:
+	case <-timer.C:
+	}
+	return true
 }
 
 // worker looks at one person after the other and rests while nobody is due.
@@ -75,22 +185,11 @@ func (a *App) worker(ctx context.Context) {
 		case err == nil:
 			continue
 		case errors.Is(err, reconcile.ErrNotFound):
-			a.rest(ctx, rung, a.nap(ctx))
+			pause(ctx, a.nap(ctx), rung)
 		case ctx.Err() == nil:
 			a.log.Error("a worker could not use the queue", "error", err)
-			a.rest(ctx, nil, time.Second)
+			pause(ctx, time.Second, nil)
 		}
-	}
-}
-
-// rest waits for the bell, for d or for the end.
-func (a *App) rest(ctx context.Context, rung <-chan struct{}, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-rung:
-	case <-timer.C:
 	}
 }
 

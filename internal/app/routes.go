@@ -60,6 +60,7 @@ func (a *App) apiRoutes() http.Handler {
 	mux.HandleFunc("GET /v1/journal", a.getJournal)
 	mux.HandleFunc("GET /v1/dead", a.getDead)
 	mux.HandleFunc("POST /v1/dead/{person}/replay", a.replayDead)
+	mux.HandleFunc("POST /v1/sweep", a.askSweep)
 	return mux
 }
 
@@ -175,6 +176,12 @@ func (a *App) replayDead(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("person")
 	err := a.backend.Replay(r.Context(), id)
 	reply(w, map[string]string{"person": id, "state": string(reconcile.StateDue)}, err)
+}
+
+// askSweep starts a sweep soon, if none is running.
+func (a *App) askSweep(w http.ResponseWriter, _ *http.Request) {
+	nudge(a.asked)
+	reply(w, map[string]string{"sweep": "asked for; GET /v1/status shows its progress and its result"}, nil)
 }
 
 // number reads an optional query parameter that is a natural number.

@@ -21,7 +21,8 @@ type Status struct {
 	Started  time.Time         `json:"started"`
 	Ready    string            `json:"ready"`              // "ready", or why not
 	Instance *connect.Info     `json:"instance,omitempty"` // absent until it was read
-	Sweep    *reconcile.Swept  `json:"sweep,omitempty"`    // the last one; absent before the first
+	Sweep    SweepStatus       `json:"sweep"`
+	CatchUp  *CatchUpStatus    `json:"catch_up,omitempty"` // absent in hook-only mode
 	Backlog  reconcile.Backlog `json:"backlog"`
 	Hook     okta.HookStats    `json:"hook"`
 	Connect  map[string]Calls  `json:"connect"` // by operation
@@ -48,15 +49,91 @@ func (a *App) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	ready := Ready
-	if err := a.backend.Ready(ctx); err != nil {
-		ready = err.Error()
-	}
-	return Status{
-		Name: a.cfg.Name, Version: a.version, Policy: plan.Policy(a.cfg.Policy), Mode: "hook-only", Started: a.started,
-		Ready: ready, Instance: a.info.Load(), Sweep: a.swept.Load(), Backlog: backlog,
+	status := Status{
+		Name: a.cfg.Name, Version: a.version, Policy: a.cfg.Policy, Mode: a.cfg.Mode(), Started: a.started,
+		Ready: Ready, Instance: a.info.Load(), Backlog: backlog,
 		Hook: a.hook.Stats(), Connect: a.calls.snapshot(), Outcomes: a.counts.snapshot(),
-	}, nil
+	}
+	if err := a.backend.Ready(ctx); err != nil {
+		status.Ready = err.Error()
+	}
+	status.Sweep, status.CatchUp = a.watch.snapshot()
+	if !a.cfg.APIMode() {
+		status.CatchUp = nil
+	}
+	if swept, err := a.engine.Swept(ctx); err == nil {
+		status.Sweep.Last = &swept
+	}
+	return status, nil
+}
+
+// SweepStatus tells of sweeps.
+type SweepStatus struct {
+	Last    *reconcile.Swept `json:"last,omitempty"`    // that succeeded, in this process or an earlier one
+	Running *reconcile.Swept `json:"running,omitempty"` // how far the present one is
+	Error   string           `json:"error,omitempty"`   // why the newest one failed
+}
+
+// CatchUpStatus tells of catch-ups since the start.
+type CatchUpStatus struct {
+	Last     time.Time `json:"last,omitzero"`   // when one last succeeded
+	Error    string    `json:"error,omitempty"` // why the newest one failed
+	Requests int       `json:"requests"`
+	Failed   int       `json:"failed_deliveries"` // that Okta reported
+	Gaps     int       `json:"gaps"`
+}
+
+// watch remembers how the backstops fare.
+type watch struct {
+	mu      sync.Mutex
+	running *reconcile.Swept
+	sweep   string
+	catchUp CatchUpStatus
+}
+
+func (w *watch) sweepBegins(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = &reconcile.Swept{Started: now}
+}
+
+func (w *watch) progress(s reconcile.Swept) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = &s
+}
+
+func (w *watch) sweepEnds(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running, w.sweep = nil, ""
+	if err != nil {
+		w.sweep = err.Error()
+	}
+}
+
+func (w *watch) caughtUp(now time.Time, c reconcile.CaughtUp, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = nil // a gap is closed by a sweep of its own
+	w.catchUp.Requests += c.Requests
+	w.catchUp.Failed += c.Failed
+	if c.Gap {
+		w.catchUp.Gaps++
+	}
+	w.catchUp.Error = ""
+	if err != nil {
+		w.catchUp.Error = err.Error()
+		return
+	}
+	w.catchUp.Last = now
+}
+
+func (w *watch) snapshot() (SweepStatus, *CatchUpStatus) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	catchUp := w.catchUp
+	return SweepStatus{Running: w.running, Error: w.sweep}, &catchUp
 }
 
 // settled counts an outcome and passes it on.

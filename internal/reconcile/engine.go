@@ -42,6 +42,8 @@ type Config struct {
 	Now     func() time.Time
 	Random  func() float64 // in [0, 1), for jitter
 	Observe func(Outcome)  // called after each settled claim, from the worker's goroutine
+
+	Progress func(Swept) // called now and then while a sweep reads; may be nil
 }
 
 // Engine looks at people. It is safe for concurrent use.
@@ -92,6 +94,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Observe == nil {
 		c.Observe = func(Outcome) {}
+	}
+	if c.Progress == nil {
+		c.Progress = func(Swept) {}
 	}
 	return &Engine{c}, nil
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"connectroster/internal/plan"
@@ -26,7 +27,7 @@ const sweepChunk = 500
 // to do. It changes nothing itself.
 func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
 	out := Swept{Started: e.Now(), Refusals: map[plan.Code]int{}}
-	w, err := e.world(ctx)
+	w, err := e.world(ctx, out)
 	if err != nil {
 		return Swept{}, fmt.Errorf("sweep: %w", err)
 	}
@@ -64,26 +65,51 @@ func (e *Engine) Swept(ctx context.Context) (Swept, error) {
 	return out, err
 }
 
+// Reindex rebuilds the index from what Amazon Connect shows, without looking at
+// anybody.
+func (e *Engine) Reindex(ctx context.Context) error {
+	agents, err := collect(e.Instance.Agents(ctx), func(int) {})
+	if err != nil {
+		return fmt.Errorf("rebuild the index: read the agents: %w", err)
+	}
+	if err := e.Index.Remember(ctx, e.owned(agents)...); err != nil {
+		return fmt.Errorf("rebuild the index: %w", err)
+	}
+	return nil
+}
+
 // world reads both sides, all of it or an error.
-func (e *Engine) world(ctx context.Context) (plan.World, error) {
+func (e *Engine) world(ctx context.Context, so Swept) (plan.World, error) {
 	var w plan.World
 	var err error
 	if w.Catalog, err = e.Instance.Catalog(ctx); err != nil {
 		return w, fmt.Errorf("read the catalog: %w", err)
 	}
-	for a, err := range e.Instance.Agents(ctx) {
-		if err != nil {
-			return w, fmt.Errorf("read the agents: %w", err)
-		}
-		w.Agents = append(w.Agents, a)
+	w.Agents, err = collect(e.Instance.Agents(ctx), func(n int) { so.Agents = n; e.Progress(so) })
+	if err != nil {
+		return w, fmt.Errorf("read the agents: %w", err)
 	}
-	for p, err := range e.Directory.People(ctx) {
-		if err != nil {
-			return w, fmt.Errorf("read the people: %w", err)
-		}
-		w.People = append(w.People, p)
+	w.People, err = collect(e.Directory.People(ctx), func(n int) { so.People = n; e.Progress(so) })
+	if err != nil {
+		return w, fmt.Errorf("read the people: %w", err)
 	}
 	return w, nil
+}
+
+// collect reads a list to its end, or gives the error, and tells now and then
+// how far it is.
+func collect[T any](list iter.Seq2[T, error], progress func(n int)) ([]T, error) {
+	var all []T
+	for v, err := range list {
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, v); len(all)%200 == 0 {
+			progress(len(all))
+		}
+	}
+	progress(len(all))
+	return all, nil
 }
 
 // owned gives the index entries for the agents of this deployment. An agent that
