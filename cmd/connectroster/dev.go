@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,14 +26,33 @@ const (
 	devGroup   = "Amazon Connect Agents"
 	devSecret  = "dev-secret-of-the-playground"
 	devHeader  = "Authorization"
+	devToken   = "dev-token-of-the-playground"
+	devApp     = "Amazon Connect"
 	devRouting = "Basic Routing Profile"
 )
 
 type devOptions struct {
-	once   bool
-	people int
-	rate   float64
-	debug  bool
+	once     bool
+	hookOnly bool
+	drop     percent
+	people   int
+	rate     float64
+	debug    bool
+}
+
+// percent is a share of a hundred; as a flag it is written 50 or 50%.
+type percent float64
+
+func (p *percent) String() string { return strconv.FormatFloat(float64(*p), 'f', -1, 64) + "%" }
+func (p *percent) Type() string   { return "percent" }
+
+func (p *percent) Set(text string) error {
+	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || !(n >= 0 && n <= 100) {
+		return errors.New("want 0% to 100%")
+	}
+	*p = percent(n)
+	return nil
 }
 
 func devCommand() *cobra.Command {
@@ -42,12 +62,15 @@ func devCommand() *cobra.Command {
 		Short: "Run everything on this machine, no account needed",
 		Long: `Run a simulated Okta org, a simulated Amazon Connect instance and the daemon
 between them in one process. People join an Okta group, the org delivers its
-event hook as Okta does, and the daemon creates their agents with the AWS SDK.
+event hook as Okta does, the daemon reads them from Okta's API and creates their
+agents with the AWS SDK. Hooks that are dropped are found in the System Log.
 
 Nothing outside this machine is called, and nothing is left behind at the end.`,
 		Example: `  connectroster dev               stay, to try things
   connectroster dev --once        end after the summary: exit 0 if every agent is right, else 1
-  connectroster dev --people 500  watch a contact centre being filled`,
+  connectroster dev --people 500  watch a contact centre being filled
+  connectroster dev --once --drop-hooks 100%
+                                  not one hook arrives, and still everybody gets an agent`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.people < 1 || o.people > 20000 {
@@ -56,11 +79,16 @@ Nothing outside this machine is called, and nothing is left behind at the end.`,
 			if o.rate < 0 {
 				return fmt.Errorf("--rate %g: want calls per second, or 0 for no limit", o.rate)
 			}
+			if o.hookOnly && o.drop > 0 {
+				return errors.New("--drop-hooks needs Okta's API: in hook-only mode a lost event is lost")
+			}
 			return dev(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.once, "once", false, "end after the summary, with exit code 1 if any agent is missing or wrong")
+	f.BoolVar(&o.hookOnly, "hook-only", false, "give the daemon no access to Okta's API")
+	f.Var(&o.drop, "drop-hooks", "how many of the events Okta shall fail to deliver")
 	f.IntVar(&o.people, "people", 8, "how many `people` join")
 	f.Float64Var(&o.rate, "rate", 2, "calls per second and operation that the simulated instance allows; 0 is without limit")
 	f.BoolVar(&o.debug, "debug", false, "show the daemon's log")
@@ -111,6 +139,7 @@ type playground struct {
 	instanceURL string
 	org         *simokta.Org
 	orgURL      string
+	group       string // id
 	hook        simokta.Hook
 	daemon      *daemon
 	servers     []*http.Server
@@ -118,6 +147,9 @@ type playground struct {
 
 func (p *playground) open(ctx context.Context) error {
 	if err := p.simulate(); err != nil {
+		return err
+	}
+	if err := p.furnish(); err != nil {
 		return err
 	}
 	cfg, err := p.configure()
@@ -142,7 +174,36 @@ func (p *playground) open(ctx context.Context) error {
 	if p.daemon, err = start(ctx, cfg, p.log, p.show.outcome); err != nil {
 		return err
 	}
-	return p.wire(ctx)
+	if err := p.wire(ctx); err != nil {
+		return err
+	}
+	return p.ready(ctx)
+}
+
+// ready waits until the daemon has read Okta's System Log for the first time, so
+// that what follows comes by a hook or by a later reading.
+func (p *playground) ready(ctx context.Context) error {
+	if p.options.hookOnly {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		status, err := p.daemon.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if status.CatchUp != nil && !status.CatchUp.Last.IsZero() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the daemon did not read the System Log in time: %s", status.CatchUp.Error)
+		case <-tick.C:
+		}
+	}
 }
 
 // simulate starts the two simulators.
@@ -155,7 +216,7 @@ func (p *playground) simulate() error {
 	if p.instance, err = simconnect.New(simconnect.Config{Settings: &settings, Log: p.log}); err != nil {
 		return err
 	}
-	if p.org, err = simokta.New(simokta.Config{AllowHTTP: true, Log: p.log}); err != nil {
+	if p.org, err = simokta.New(simokta.Config{AllowHTTP: true, Tokens: []string{devToken}, Log: p.log}); err != nil {
 		return err
 	}
 	p.show.login = func(id string) string {
@@ -186,7 +247,7 @@ admin_listen: 127.0.0.1:0
 allow_loopback: true
 
 okta:
-  hook:
+%s  hook:
     secrets: ["env:OKTA_HOOK_SECRET"]
 
 connect:
@@ -206,36 +267,71 @@ rules:
 store: {sqlite: connectroster.db}
 `
 
+// devAuth is the part that gives access to Okta's API. Ten seconds are the least
+// that the System Log may be read at, so that nobody waits long here.
+const devAuth = `  org: %s
+  auth: {token: "env:OKTA_API_TOKEN"}
+  app: %s
+  catch_up: 10s
+`
+
 func (p *playground) configure() (*config.Config, error) {
 	rate := p.options.rate
 	if rate == 0 {
 		rate = 1000
 	}
+	auth := ""
+	if !p.options.hookOnly {
+		auth = fmt.Sprintf(devAuth, p.orgURL, devApp)
+	}
 	path := filepath.Join(p.dir, "connectroster.yaml")
-	text := fmt.Sprintf(devConfig, p.instance.ID(), p.instance.Region(), rate, devRouting, devGroup)
+	text := fmt.Sprintf(devConfig, auth, p.instance.ID(), p.instance.Region(), rate, devRouting, devGroup)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the playground's configuration: %w", err)
 	}
 	return config.Load(path, func(name string) string {
-		if name == "OKTA_HOOK_SECRET" {
+		switch name {
+		case "OKTA_HOOK_SECRET":
 			return devSecret
+		case "OKTA_API_TOKEN":
+			return devToken
+		default:
+			return os.Getenv(name)
 		}
-		return os.Getenv(name)
 	})
 }
 
-// wire creates the group and the hook in the org, and lets the org verify the
-// hook as Okta does.
-func (p *playground) wire(ctx context.Context) error {
+// furnish creates what an administrator of Okta sets up: the group, the Amazon
+// Connect app, and the assignment of the one to the other.
+func (p *playground) furnish() error {
 	group, err := p.org.AddGroup(devGroup)
 	if err != nil {
 		return err
 	}
-	ours := fmt.Sprintf("event.target.?[type eq 'UserGroup' && id eq '%s'].size()>0", group.ID)
+	p.group = group.ID
+	app, err := p.org.AddApp(simokta.NewApp{Label: devApp})
+	if err != nil {
+		return err
+	}
+	if err := p.org.AssignGroup(app.ID, group.ID); err != nil {
+		return err
+	}
+	return p.org.Configure(func(s *simokta.Settings) { s.DropRate = float64(p.options.drop) / 100 })
+}
+
+// wire creates the event hook in the org, and lets the org verify it as Okta
+// does.
+func (p *playground) wire(ctx context.Context) error {
+	ours := fmt.Sprintf("event.target.?[type eq 'UserGroup' && id eq '%s'].size()>0", p.group)
+	events := []string{"group.user_membership.add", "group.user_membership.remove"}
+	if !p.options.hookOnly {
+		events = append(events, "user.lifecycle.activate", "user.lifecycle.deactivate", "user.lifecycle.suspend", "user.lifecycle.unsuspend", "user.account.update_profile")
+	}
+	var err error
 	p.hook, err = p.org.AddHook(simokta.HookConfig{
 		Name:       "connectroster",
 		URI:        "http://" + p.daemon.Addr() + "/hooks/okta",
-		Events:     []string{"group.user_membership.add", "group.user_membership.remove"},
+		Events:     events,
 		Filters:    map[string]string{"group.user_membership.add": ours, "group.user_membership.remove": ours},
 		AuthHeader: devHeader,
 		AuthValue:  devSecret,
@@ -270,7 +366,7 @@ func (p *playground) join(ctx context.Context) error {
 // await waits until every person has an outcome, but not for ever: thrice what
 // the quota needs is more than enough.
 func (p *playground) await(ctx context.Context) {
-	limit := time.Minute
+	limit := 2 * time.Minute
 	if p.options.rate > 0 {
 		limit += 3 * time.Duration(float64(p.options.people)/p.options.rate*float64(time.Second))
 	}
@@ -291,6 +387,7 @@ func (p *playground) await(ctx context.Context) {
 }
 
 func (p *playground) close() {
+	p.show.silence()
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	var errs []error
@@ -348,7 +445,7 @@ func (p *playground) agentFault(user simokta.User) (simconnect.Agent, string) {
 		}
 	}
 	check("username", agent.Username == user.Login)
-	check("name", sameName(agent, user))
+	check("name", p.sameName(agent, user))
 	check("routing profile", agent.RoutingProfile == p.instance.RoutingProfileID(devRouting))
 	check("security profiles", len(agent.SecurityProfiles) == 1 && agent.SecurityProfiles[0] == p.instance.SecurityProfileID("Agent"))
 	check("owner", agent.Tags["connectroster:owner"] == user.ID)

@@ -35,6 +35,7 @@ type show struct {
 	first   time.Duration // the quickest and the slowest, from event to agent
 	last    time.Duration
 	drawn   bool // a bar is on the last line
+	silent  bool
 }
 
 func newShow(out io.Writer, people int) *show {
@@ -63,7 +64,11 @@ func (s *show) opening(p *playground) {
 	fmt.Fprintf(s.out, "  Okta simulator            %s\n", p.orgURL)
 	fmt.Fprintf(s.out, "  Amazon Connect simulator  %s\n", p.instanceURL)
 	fmt.Fprintf(s.out, "  connectroster             http://%s/hooks/okta  (hook %s verified by Okta)\n\n", p.daemon.Addr(), p.hook.ID)
-	fmt.Fprintf(s.out, "%s join the Okta group %q.\n\n", count(s.people, "person", "people"), devGroup)
+	fmt.Fprintf(s.out, "%s join the Okta group %q.", count(s.people, "person", "people"), devGroup)
+	if p.options.drop > 0 {
+		fmt.Fprintf(s.out, " %s of the events are not delivered; the System Log tells of them every 10 s.", &p.options.drop)
+	}
+	fmt.Fprint(s.out, "\n\n")
 }
 
 // joined notes that a user is about to be put into the group.
@@ -81,6 +86,9 @@ func (s *show) joined(u simokta.User) {
 func (s *show) outcome(o reconcile.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.silent {
+		return
+	}
 	joined, seeded := s.joins[o.Work.Person]
 	if !seeded { // somebody who was hired by hand
 		s.line(o, o.Finished.Sub(o.Work.Since))
@@ -103,6 +111,13 @@ func (s *show) outcome(o reconcile.Outcome) {
 	if len(s.settled) == s.people {
 		close(s.done)
 	}
+}
+
+// silence ends the lines about people: the playground is being closed.
+func (s *show) silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = true
 }
 
 // line prints how one look at a person ended.
@@ -199,11 +214,15 @@ Ctrl-C ends it.
 }
 
 // sameName reports whether the agent bears the name that Okta shows. Hooks tell
-// only the display name, so where it is split does not count.
-func sameName(a simconnect.Agent, u simokta.User) bool {
+// only the display name, so in hook-only mode where it is split does not count.
+func (p *playground) sameName(a simconnect.Agent, u simokta.User) bool {
 	first, _ := u.Profile["firstName"].(string)
 	last, _ := u.Profile["lastName"].(string)
-	return a.IdentityInfo.FirstName+" "+a.IdentityInfo.LastName == norm.NFC.String(first+" "+last)
+	first, last = norm.NFC.String(first), norm.NFC.String(last)
+	if p.options.hookOnly {
+		return a.IdentityInfo.FirstName+" "+a.IdentityInfo.LastName == first+" "+last
+	}
+	return a.IdentityInfo.FirstName == first && a.IdentityInfo.LastName == last
 }
 
 func count(n int, one, many string) string {
