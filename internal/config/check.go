@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"connectroster/internal/plan"
 )
@@ -20,7 +21,7 @@ func (r *reader) check(c *Config) {
 		r.fault("name", complaint{"want 1 to 64 letters, digits, _ . and -", ""})
 	}
 	if r.ok("policy") {
-		r.test("policy", policyFault(c.Policy))
+		r.test("policy", policyFault(c.Policy, r.wantsAPI()))
 	}
 	r.checkAddresses(c)
 	r.checkOkta(c)
@@ -35,19 +36,24 @@ func (r *reader) check(c *Config) {
 	if strings.HasPrefix(c.Store.SQLite, ":") || strings.HasSuffix(c.Store.SQLite, "/") {
 		r.test("store.sqlite", complaint{"want the path of a file", ""})
 	}
+	if c.Sweep.Jitter > 6*time.Hour {
+		r.test("sweep.jitter", complaint{"want 0s to 6h", ""})
+	}
 	if c.Workers < 1 || c.Workers > 64 {
 		r.test("workers", complaint{"want 1 to 64", ""})
 	}
 }
 
-func policyFault(p plan.Policy) complaint {
-	switch p {
-	case plan.CreateOnly:
+func policyFault(p plan.Policy, api bool) complaint {
+	switch {
+	case p == plan.CreateOnly:
 		return complaint{}
-	case plan.UpsertOnly:
+	case p == plan.UpsertOnly:
 		return complaint{"updates come with a later version", "write create-only for now"}
-	case plan.Sync:
-		return complaint{"sync is refused without okta.auth: removals would rest on events alone, with no second proof and no status", "write create-only for now; okta.auth comes with a later version"}
+	case p == plan.Sync && api:
+		return complaint{"updates and removals come with a later version", "write create-only for now"}
+	case p == plan.Sync:
+		return complaint{"sync is refused without okta.auth: removals would rest on events alone, with no second proof and no status", "write create-only; removals come with a later version, and need okta.auth"}
 	}
 	c := complaint{problem: "unknown policy; want create-only"}
 	if near := nearest(string(p), []string{"create-only"}); near != "" {
@@ -104,68 +110,6 @@ func isLoopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
-}
-
-func (r *reader) checkOkta(c *Config) {
-	if r.ok("okta.org") {
-		r.test("okta.org", orgFault(c.Okta.Org, c.AllowLoopback))
-	}
-	if fault := headerFault(c.Okta.Hook.Header); fault.problem != "" && !r.bad["okta.hook.header"] {
-		if n := r.values["okta.hook.header"]; n != nil {
-			r.hide(n)
-			r.hide(n.Alias)
-		}
-		r.fault("okta.hook.header", fault)
-	}
-	if n := c.Okta.Hook.MaxBody; n < 1<<10 || n > 64<<20 {
-		r.test("okta.hook.max_body", complaint{"want 1KiB to 64MiB", ""})
-	}
-}
-
-// orgFault keeps the org to what an Okta org can be: a name on the internet,
-// with https. A program on this machine needs permission.
-func orgFault(org string, allowLoopback bool) complaint {
-	u, err := url.Parse(org)
-	if err != nil || u.Host == "" || u.Opaque != "" {
-		return complaint{"want an address such as https://example.okta.com", ""}
-	}
-	host := u.Hostname()
-	switch {
-	case u.User != nil:
-		return complaint{"must not hold a user or a password", ""}
-	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || strings.Contains(org, "#"):
-		return complaint{"want no path after the host", "did you mean " + u.Scheme + "://" + u.Host + "?"}
-	case isLoopback(host) && !allowLoopback:
-		return complaint{"is this machine", "set allow_loopback: true to try things with a simulator"}
-	case isLoopback(host) && (u.Scheme == "http" || u.Scheme == "https"):
-		return complaint{}
-	case u.Scheme != "https":
-		return complaint{"want https", "only a program on this machine may be reached by http, with allow_loopback: true"}
-	case !isPublicName(host):
-		return complaint{"want the host name of an Okta org, with a dot in it and not an IP address", ""}
-	case strings.Contains(strings.ToLower(host), "-admin.okta"):
-		return complaint{"is the address of the admin console", "did you mean https://" + strings.Replace(strings.ToLower(u.Host), "-admin.", ".", 1) + "?"}
-	}
-	return complaint{}
-}
-
-// isPublicName refuses all that looks like a number, since that may be read as
-// an IP address in one of its many disguises.
-func isPublicName(host string) bool {
-	last := host[strings.LastIndex(host, ".")+1:]
-	return isHostname(host) && strings.Contains(host, ".") && last != "" && (last[0] < '0' || last[0] > '9')
-}
-
-// headerFault leaves out headers that other parts of HTTP depend on.
-func headerFault(name string) complaint {
-	if !regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$").MatchString(name) {
-		return complaint{"want the name of a header, without spaces and colon", ""}
-	}
-	taken := []string{"Host", "Connection", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Accept", "Upgrade", "Te", "Trailer", "X-Okta-Verification-Challenge"}
-	if slices.ContainsFunc(taken, func(t string) bool { return strings.EqualFold(t, name) }) {
-		return complaint{"is a header with another meaning; want one that carries a secret", "Authorization is what Okta proposes"}
-	}
-	return complaint{}
 }
 
 const uuid = `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`

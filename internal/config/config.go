@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"connectroster/internal/plan"
 )
@@ -77,6 +78,9 @@ type Config struct {
 	// is `Amazon Connect Agents`.
 	Group string `yaml:"group" example:"Support"`
 
+	// The daily look at everybody, which finds what was missed in between.
+	Sweep Sweep `yaml:"sweep"`
+
 	// Where the daemon keeps what it must not forget.
 	Store Store `yaml:"store"`
 
@@ -100,26 +104,70 @@ type Config struct {
 	sealed *sealed
 }
 
-// Okta says how events of the Okta org arrive.
+// Okta says which Okta org it is, how its events arrive, and how its API may be
+// used.
 type Okta struct {
-	// The address of the Okta org, without a path. This version needs no access
-	// to it; the address documents whose events these are.
+	// The address of the Okta org, without a path. Needed with `auth`; without it
+	// the org is not called, and the address only documents whose events these
+	// are.
 	Org string `yaml:"org" type:"https address" example:"https://example.okta.com"`
+
+	// How connectroster signs in to Okta's API: with `client_id` and
+	// `private_key`, as Okta advises, or with `token`. Left out, it runs in
+	// hook-only mode and knows of people only what events said.
+	Auth Auth `yaml:"auth"`
+
+	// The Amazon Connect app in Okta, by its label or id. The username that
+	// people have in this app is what Okta sends at sign-in, so it becomes the
+	// username of the agent. Left out, that is the login. Only with `auth`.
+	App string `yaml:"app" type:"label or id" example:"Amazon Connect"`
+
+	// How much of each of Okta's rate limits may be used, from 0.05 to 0.9. The
+	// rest stays free for the other programs that call the org. Only with `auth`.
+	Share float64 `yaml:"share" default:"0.5" example:"0.3"`
+
+	// A file of certificates in PEM that are trusted beside the system's, for a
+	// proxy that looks into connections to Okta. A relative path starts at the
+	// folder of the configuration file.
+	CAFile string `yaml:"ca_file" type:"path" example:"/etc/ssl/proxy-ca.pem"`
+
+	// How often the System Log is read for events whose delivery was lost or that
+	// are never delivered, from 10s to 1h. Only with `auth`.
+	CatchUp time.Duration `yaml:"catch_up" default:"60s" example:"2m"`
 
 	// The event hook of the org that calls us.
 	Hook Hook `yaml:"hook"`
+}
 
-	_ later `yaml:"auth app"`
+// Auth says how to sign in to Okta's API, in one of two ways.
+type Auth struct {
+	// A reference to an API token. It has all the rights of the administrator who
+	// made it and ends with their account.
+	Token string `yaml:"token" type:"reference" example:"env:OKTA_API_TOKEN"`
+
+	// The client id of an API Services app, which needs `private_key` and an
+	// administrator role that can see the people, groups and apps in question.
+	ClientID string `yaml:"client_id" example:"0oa1abcdEFGHijklm5d7"`
+
+	// A reference to the private key of the app, in PEM or as a JSON Web Key,
+	// without a passphrase.
+	PrivateKey string `yaml:"private_key" type:"reference" example:"file:okta.pem"`
+
+	// The id under which the app knows the key. Left out, it is the one in the
+	// JSON Web Key, if there is one.
+	KeyID string `yaml:"key_id" example:"connectroster-2026"`
+
+	// What the app asks to be allowed, as a list or as text with commas. The app
+	// must have been granted all of it. People, groups and the System Log must be
+	// among it, and apps where `okta.app` is set.
+	Scopes Names `yaml:"scopes" default:"okta.users.read,okta.groups.read,okta.logs.read,okta.apps.read" example:"[okta.users.read, okta.groups.read, okta.logs.read]"`
 }
 
 // Hook says which deliveries are accepted.
 type Hook struct {
 	// References to the secrets that a delivery may carry; any one of them is
-	// accepted, so write two while you change it. `env:NAME` is a variable of the
-	// environment, `file:path` a file, whose last newline is left out and whose
-	// relative path starts at the folder of the configuration file. A secret has
-	// 16 to 4096 printable ASCII characters and is never itself in the
-	// configuration.
+	// accepted, so write two while you change it. A secret has 16 to 4096
+	// printable ASCII characters and is never itself in the configuration.
 	Secrets []string `yaml:"secrets" default:"env:OKTA_HOOK_SECRET" type:"list of references" example:"[\"env:OKTA_HOOK_SECRET\", \"file:/run/secrets/next\"]"`
 
 	// The name of the HTTP header that carries the secret, as set in Okta under
@@ -169,7 +217,7 @@ type Persona struct {
 
 	// Lets this persona hold the security profile `Admin`, which may do
 	// everything in the instance. Without it a persona that names `Admin` is a
-	// fault.
+	// fault, and nobody gets one that means it by id or ARN.
 	AllowAdmin bool `yaml:"allow_admin" default:"false" example:"true"`
 
 	// How agents of this persona take calls.
@@ -207,6 +255,16 @@ type Rule struct {
 	Persona string `yaml:"persona" need:"set" example:"agent"`
 
 	_ later `yaml:"when set"`
+}
+
+// Sweep says when everybody is looked at.
+type Sweep struct {
+	// The time of day, on this machine's clock and in its time zone.
+	At TimeOfDay `yaml:"at" default:"02:30" example:"\"03:15\""`
+
+	// By how much it starts later at most, from 0s to 6h. Chance decides each day
+	// anew, so that several deployments do not call at once.
+	Jitter time.Duration `yaml:"jitter" default:"30m" example:"1h"`
 }
 
 // Store says where the daemon keeps its queue, its journal and its facts.
@@ -284,6 +342,7 @@ func (c *Config) Settings() plan.Settings {
 		s.Personas[name] = plan.Persona{
 			RoutingProfile:   p.RoutingProfile,
 			SecurityProfiles: slices.Clone(p.SecurityProfiles),
+			AllowAdmin:       p.AllowAdmin,
 			Phone: plan.Phone{
 				Type:             p.Voice.Type,
 				AutoAccept:       p.Voice.AutoAccept,
@@ -313,23 +372,16 @@ func (c *Config) Groups() []string {
 	return groups
 }
 
-// HookSecrets gives the secrets that deliveries may carry, as they were when
-// the configuration was read. There is at least one.
-func (c *Config) HookSecrets() []string { return slices.Clone(c.sealed.secrets) }
+// APIMode tells whether Okta's API may be asked, so that what Okta says now is
+// known and not only what its events said.
+func (c *Config) APIMode() bool { return c.Okta.Auth.given() }
 
-// ResolveSecrets looks the secrets up again, so that a changed file counts
-// without a restart. When one of them cannot be had or is no good it gives an
-// error, which does not show it, and no secrets.
-func (c *Config) ResolveSecrets() ([]string, error) {
-	secrets := make([]string, 0, len(c.Okta.Hook.Secrets))
-	for _, ref := range c.Okta.Hook.Secrets {
-		s, c := c.refs.resolve(ref)
-		if c.problem != "" {
-			return nil, fmt.Errorf("resolve hook secret %s: %s", ref, c.problem)
-		}
-		secrets = append(secrets, s)
+// Mode names the mode for people: hook-only or api.
+func (c *Config) Mode() string {
+	if c.APIMode() {
+		return "api"
 	}
-	return secrets, nil
+	return "hook-only"
 }
 
 // Handler gives a log handler that writes to w as the configuration says.
@@ -352,6 +404,9 @@ func (c *Config) setDefaults(dir string) {
 		}
 		c.Personas = map[string]Persona{"agent": persona}
 		c.Rules = []Rule{{Groups: []string{c.Group}, Persona: "agent"}}
+	}
+	if c.Okta.CAFile != "" {
+		c.Okta.CAFile = within(dir, c.Okta.CAFile)
 	}
 	c.Store.SQLite = within(dir, c.Store.SQLite)
 	if c.Socket == "" {

@@ -59,8 +59,10 @@ func TestGood(t *testing.T) {
 			Groups   []string
 			Secrets  int
 			Listen, AdminListen, Socket,
-			Org, Header string
-			MaxBody       config.Size
+			Mode string
+			Okta          config.Okta
+			SweepAt       string
+			SweepJitter   string
 			Connect       config.Connect
 			Database      string
 			Workers       int
@@ -69,7 +71,7 @@ func TestGood(t *testing.T) {
 			AllowLoopback bool
 			Warnings      []string
 		}{c.Settings(), c.Groups(), len(c.HookSecrets()), c.Listen, c.AdminListen, c.Socket,
-			c.Okta.Org, c.Okta.Hook.Header, c.Okta.Hook.MaxBody, c.Connect, c.Store.SQLite, c.Workers,
+			c.Mode(), c.Okta, c.Sweep.At.String(), c.Sweep.Jitter.String(), c.Connect, c.Store.SQLite, c.Workers,
 			c.Log.Level.Level().String(), c.Log.Format, c.AllowLoopback, nil}
 		for _, w := range c.Warnings {
 			seen.Warnings = append(seen.Warnings, w.String())

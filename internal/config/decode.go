@@ -68,6 +68,7 @@ func (r *reader) read(data []byte) *Config {
 	r.decode("", root, reflect.ValueOf(c).Elem())
 	if r.aliased <= maxAliased {
 		r.check(c)
+		r.resolveAuth(c.Okta.Auth)
 		c.refs, c.sealed = r.secrets, &sealed{r.resolve(c.Okta.Hook.Secrets)}
 		c.setDefaults(r.secrets.dir)
 		r.checkSocket(c)
@@ -109,6 +110,12 @@ func assign(field reflect.Value, text string) complaint {
 			return complaint{"want true or false", ""}
 		}
 		field.SetBool(text == "true")
+	case reflect.Int64:
+		d, fault := duration(text)
+		if fault.problem != "" {
+			return fault
+		}
+		field.SetInt(int64(d))
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
@@ -197,6 +204,9 @@ func (r *reader) scalar(path string, n *yaml.Node, field reflect.Value) {
 		}
 	}
 	c := textFault(n.Value)
+	if _, _, literal := reference(n.Value); isReference(path) && c.problem != "" && literal.problem != "" {
+		c = literal
+	}
 	if c.problem == "" {
 		c = assign(field, n.Value)
 	}
@@ -277,7 +287,7 @@ func (r *reader) structure(path string, n *yaml.Node, field reflect.Value) {
 		switch {
 		case i >= 0:
 			r.values[at] = value
-			if at == "okta.hook.secrets" {
+			if isReference(at) {
 				r.hideSecrets(value)
 			}
 			r.decode(at, value, field.Field(i))
@@ -357,7 +367,7 @@ func (r *reader) unknown(path, key string, t reflect.Type) {
 	case elsewhere != "":
 		c.hint = "did you mean " + elsewhere + "?"
 		r.suggested[elsewhere] = true
-	case path == "okta.hook": // where a secret may have become a key
+	case mayHoldSecret(path):
 		r.hide(r.keys[join(path, key)])
 		r.findings(placeOf(r.keys[join(path, key)]), path, complaint{"holds an unknown key", "known here: " + strings.Join(known, ", ")})
 		return

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -24,22 +25,25 @@ const canary = "Kanari3nvogel~Kanari3nvogel"
 func TestMutants(t *testing.T) {
 	t.Parallel()
 	full := read(t, "testdata/full.yaml")
-	exposed := strings.ReplaceAll(full, "env:OKTA_HOOK_SECRET_NEXT", canary)
-	if exposed == full {
-		t.Fatal("full.yaml refers to no OKTA_HOOK_SECRET_NEXT")
+	app := between(t, full, "    client_id:", "  # Its app username")
+	variants := []string{
+		full,
+		replace(t, full, "file:okta.pem", "env:OKTA_KEY"),
+		replace(t, full, "file:okta.pem", canary),
+		replace(t, full, "env:OKTA_HOOK_SECRET_NEXT", canary),
+		replace(t, full, app, "    token: env:OKTA_API_TOKEN\n"),
+		replace(t, full, app, "    token: "+canary+"\n"),
+		replace(t, full, between(t, full, "  # An API Services app", "  hook:"), ""),
 	}
-	loaded, refused := 0, 0
-	for seed := range uint64(1000) {
+	loaded, refused := map[string]int{}, 0
+	for seed := range uint64(2000) {
 		rng := rand.New(rand.NewPCG(1, seed))
-		text := full
-		if seed%2 == 1 {
-			text = exposed
-		}
+		text := variants[seed%uint64(len(variants))]
 		for range 1 + rng.IntN(3) {
 			text = mutate(rng, text)
 		}
-		if judge(t, text) {
-			loaded++
+		if c := judge(t, text); c != nil {
+			loaded[c.Mode()]++
 		} else {
 			refused++
 		}
@@ -47,10 +51,30 @@ func TestMutants(t *testing.T) {
 			t.Fatalf("seed %d:\n%s", seed, text)
 		}
 	}
-	t.Logf("%d mutants loaded, %d were refused", loaded, refused)
-	if loaded < 30 || refused < 300 {
-		t.Errorf("%d mutants loaded and %d were refused: the mutations are too weak or too strong", loaded, refused)
+	t.Logf("%v mutants loaded, %d were refused", loaded, refused)
+	if loaded["api"] < 60 || loaded["hook-only"] < 30 || refused < 600 {
+		t.Errorf("%v mutants loaded and %d were refused: the mutations are too weak or too strong", loaded, refused)
 	}
+}
+
+// between gives the part of a text from one mark to before another.
+func between(t *testing.T, text, from, to string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(text, from)
+	part, _, ended := strings.Cut(rest, to)
+	if !found || !ended {
+		t.Fatalf("the text lacks %q or %q after it", from, to)
+	}
+	return from + part
+}
+
+// replace changes a text in the one place where it has old.
+func replace(t *testing.T, text, old, by string) string {
+	t.Helper()
+	if old == "" || strings.Count(text, old) != 1 {
+		t.Fatalf("%q is in the text %d times, want 1", old, strings.Count(text, old))
+	}
+	return strings.Replace(text, old, by, 1)
 }
 
 // FuzzParse looks for a configuration that breaks the rules of TestMutants.
@@ -77,15 +101,15 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// judge parses a text twice and tells whether it loads.
-func judge(t *testing.T, text string) bool {
+// judge parses a text twice and gives what it loads as, or nil.
+func judge(t *testing.T, text string) *config.Config {
 	t.Helper()
 	env := func(string) string { return canary }
-	c, err := config.Parse("config.yaml", []byte(text), env)
-	_, again := config.Parse("config.yaml", []byte(text), env)
+	c, err := config.Parse("testdata/config.yaml", []byte(text), env)
+	_, again := config.Parse("testdata/config.yaml", []byte(text), env)
 	if err == nil {
 		checkWhole(t, c)
-		return true
+		return c
 	}
 	var faults config.Faults
 	if !errors.As(err, &faults) || len(faults) == 0 {
@@ -111,7 +135,7 @@ func judge(t *testing.T, text string) bool {
 	if strings.ContainsFunc(said, func(c rune) bool { return c != '\n' && unicode.IsControl(c) }) {
 		t.Errorf("shows control characters: %q", said)
 	}
-	return false
+	return nil
 }
 
 // checkWhole sees that a configuration that loads can be worked with.
@@ -126,6 +150,7 @@ func checkWhole(t *testing.T, c *config.Config) {
 			t.Errorf("loaded with a secret of %d characters", len(secret))
 		}
 	}
+	checkOkta(t, c)
 	if len(c.HookSecrets()) == 0 || len(c.Groups()) == 0 {
 		t.Errorf("loaded with %d secrets and %d groups", len(c.HookSecrets()), len(c.Groups()))
 	}
@@ -138,6 +163,24 @@ func checkWhole(t *testing.T, c *config.Config) {
 		if _, ok := s.Personas[r.Persona]; !ok || len(r.Groups) == 0 || slices.Contains(r.Groups, "") {
 			t.Errorf("loaded with rule %+v", r)
 		}
+	}
+}
+
+// checkOkta sees that the modes are kept apart, and that one who has credentials
+// can use them.
+func checkOkta(t *testing.T, c *config.Config) {
+	t.Helper()
+	o := c.Okta
+	if o.Share < 0.05 || o.Share > 0.9 || o.CatchUp < 10*time.Second || o.CatchUp > time.Hour || c.Sweep.Jitter < 0 || c.Sweep.Jitter > 6*time.Hour {
+		t.Errorf("loaded out of range: %+v %+v", o, c.Sweep)
+	}
+	credentials, err := c.OktaCredentials()
+	token, app := credentials.Token != "", credentials.ClientID != "" && len(credentials.PrivateKey) > 0 && len(credentials.Scopes) > 0
+	switch {
+	case c.APIMode() && (err != nil || token == app || o.Org == ""):
+		t.Errorf("loaded in API mode with org %q, token %v, app %v and error %v", o.Org, token, app, err)
+	case !c.APIMode() && (err == nil || token || app || o.App != ""):
+		t.Errorf("loaded in hook-only mode with token %v, app %v, error %v and okta.app %q", token, app, err, o.App)
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"strings"
+	"time"
 )
 
 // keysOf gives the keys of a struct, in its order.
@@ -111,6 +112,10 @@ func kindOf(t reflect.Type) string {
 		return "a size such as 6MiB"
 	case reflect.TypeFor[WorkLimit]():
 		return "a duration such as 30s, or unlimited"
+	case reflect.TypeFor[TimeOfDay]():
+		return "a time of day such as 02:30"
+	case reflect.TypeFor[time.Duration]():
+		return "a duration such as 30s or 5m"
 	case reflect.TypeFor[Level]():
 		return "debug, info, warn or error"
 	case reflect.TypeFor[Format]():

@@ -75,14 +75,14 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 }
 
-// TestOpenFile warns of a secret that everybody may read, and of no other.
+// TestOpenFile warns of secrets that everybody may read, and of no others.
 func TestOpenFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "secret.txt")
 	write(t, file, secret+"\n")
-	data := []byte(smallest + "okta: {hook: {secrets: [file:secret.txt]}}\n")
-	for mode, want := range map[os.FileMode]int{0o600: 0, 0o640: 0, 0o644: 1, 0o604: 1} {
+	data := []byte(smallest + "okta: {org: https://example.okta.com, auth: {token: \"file:secret.txt\"}, hook: {secrets: [file:secret.txt]}}\n")
+	for mode, want := range map[os.FileMode]int{0o600: 0, 0o640: 0, 0o644: 2, 0o604: 2} {
 		if err := os.Chmod(file, mode); err != nil {
 			t.Fatal(err)
 		}

@@ -56,12 +56,11 @@ func (w *WorkLimit) set(text string) complaint {
 		*w = 0
 		return complaint{}
 	}
-	if n, err := strconv.Atoi(text); err == nil && n > 0 {
-		return complaint{"has no unit", fmt.Sprintf("did you mean %ds?", n)}
-	}
-	d, err := time.ParseDuration(text)
+	d, fault := duration(text)
 	switch {
-	case err != nil || d < 0:
+	case fault.hint != "":
+		return fault
+	case fault.problem != "":
 		return complaint{"want a duration such as 30s, or unlimited", ""}
 	case d == 0:
 		return complaint{"0 means without limit in Amazon Connect", "write unlimited if that is meant, or at least 1s"}
@@ -72,6 +71,53 @@ func (w *WorkLimit) set(text string) complaint {
 	}
 	*w = WorkLimit(d / time.Second)
 	return complaint{}
+}
+
+// duration reads a duration that is not negative.
+func duration(text string) (time.Duration, complaint) {
+	if n, err := strconv.Atoi(text); err == nil && n > 0 {
+		return 0, complaint{"has no unit", fmt.Sprintf("did you mean %ds?", n)}
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, complaint{"want a duration such as 30s or 5m", ""}
+	}
+	return d, complaint{}
+}
+
+// TimeOfDay is a time on the clock, in minutes after midnight.
+type TimeOfDay int
+
+func (t *TimeOfDay) set(text string) complaint {
+	const wrong = "want a time of day from 00:00 to 23:59, such as 02:30"
+	if text == "24:00" {
+		return complaint{wrong, "did you mean 00:00?"}
+	}
+	at, err := time.Parse("15:04", text)
+	if err != nil {
+		return complaint{wrong, ""}
+	}
+	*t = TimeOfDay(at.Hour()*60 + at.Minute())
+	if t.String() != text {
+		return complaint{wrong, "did you mean " + t.String() + "?"}
+	}
+	return complaint{}
+}
+
+// String gives the time of day as in 02:30.
+func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", t/60, t%60) }
+
+// Next gives the first time after now that the clock of now's location shows this
+// time of day. On a day on which that clock leaves it out, it is an hour off.
+func (t TimeOfDay) Next(now time.Time) time.Time {
+	year, month, day := now.Date()
+	for {
+		at := time.Date(year, month, day, int(t/60), int(t%60), 0, 0, now.Location())
+		if at.After(now) {
+			return at
+		}
+		day++
+	}
 }
 
 // Level is the least importance of a log line. It is a [slog.Leveler].
