@@ -69,6 +69,10 @@ func missing(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.Code == codeNotFound
 }
 
+// codeFeature says that the org lacks a feature, with a status of 401: there is
+// nothing wrong with the credential. Source: Okta, error codes.
+const codeFeature = "E0000015"
+
 // Waits before a person is looked at again.
 const (
 	deniedWait     = time.Minute      // until a refused credential is tried again
@@ -96,6 +100,13 @@ func transient(err error) bool {
 		return e.Status == http.StatusLocked || e.Status >= 500
 	}
 	return !errors.Is(err, errAnswer) && !errors.Is(err, errAddress)
+}
+
+// uncertain reports whether a call may have been carried out all the same: 423
+// refuses it, while other passing failures tell nothing.
+func uncertain(err error) bool {
+	var e *APIError
+	return transient(err) && !(errors.As(err, &e) && e.Status == http.StatusLocked)
 }
 
 // limited gives the wait that an answer of 429 asks for.

@@ -95,7 +95,7 @@ type ClientConfig struct {
 	resolver *net.Resolver
 }
 
-// Client calls Okta's Management API. It reads alone.
+// Client calls Okta's Management API. Only an Org writes by it.
 //
 // It stays on the org's own origin: redirects are not followed, and neither is a
 // link to anywhere else. It calls addresses on the public Internet alone (and
@@ -188,12 +188,16 @@ func (c *ClientConfig) check() error {
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// apiCall is one GET.
+// apiCall is one call: a GET, unless it says otherwise.
 type apiCall struct {
 	what     string // is attempted: for errors, so without personal data
 	class    string // of rate limit
 	url      *url.URL
 	patience time.Duration // the longest wait for a rate limit that is worth it
+
+	method string // empty: GET
+	body   []byte // JSON; nil: none
+	once   bool   // not to be repeated while it may have been carried out
 }
 
 // Patience of callers.
@@ -223,7 +227,7 @@ func (c *Client) path(query url.Values, parts ...string) *url.URL {
 	return u
 }
 
-// apiReply is an answer of 200 with a JSON body.
+// apiReply is an answer of 200 with a JSON body, or to a write one of 204.
 type apiReply struct {
 	header http.Header
 	body   []byte
@@ -274,7 +278,7 @@ func (c *Client) do(ctx context.Context, call apiCall) (*apiReply, error) {
 			return nil, context.Cause(ctx)
 		case errors.As(err, &denied):
 			return nil, c.deny(ctx, err)
-		case errors.As(err, &answer) && answer.Status == http.StatusUnauthorized:
+		case errors.As(err, &answer) && answer.Status == http.StatusUnauthorized && answer.Code != codeFeature:
 			if renewed || !c.auth.renew(credential) {
 				return nil, c.deny(ctx, err)
 			}
@@ -286,7 +290,7 @@ func (c *Client) do(ctx context.Context, call apiCall) (*apiReply, error) {
 		case isLimit && refused < refusals:
 			refused++
 			err = c.pause(ctx, call, pause, err)
-		case !isLimit && transient(err) && failed+1 < attempts:
+		case !isLimit && transient(err) && failed+1 < attempts && !(call.once && uncertain(err)):
 			failed++
 			err = c.config.Wait(ctx, time.Duration(c.config.Random()*float64(maxBackoff>>(attempts-failed))))
 		default:
@@ -372,7 +376,7 @@ func (c *Client) attempt(ctx context.Context, call apiCall) (reply *apiReply, cr
 	var header http.Header
 	defer func() { c.budget.settle(call.class, header) }()
 
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, call.url.String(), http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, cmp.Or(call.method, http.MethodGet), call.url.String(), bytes.NewReader(call.body))
 	if err != nil {
 		return nil, "", oddAnswer("a link that cannot be called")
 	}
@@ -384,8 +388,11 @@ func (c *Client) attempt(ctx context.Context, call apiCall) (reply *apiReply, cr
 		return nil, credential, err
 	}
 	header = response.header
-	if response.status == http.StatusOK {
+	switch {
+	case response.status == http.StatusOK:
 		return &response.apiReply, credential, response.check()
+	case response.status == http.StatusNoContent && call.method != "":
+		return &response.apiReply, credential, nil
 	}
 	return nil, credential, c.failure(call.class, response)
 }
