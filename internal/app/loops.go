@@ -100,14 +100,8 @@ func (a *App) sweeps(ctx context.Context, swept bool) {
 // untilSweep is the time to the next daily sweep. The jitter keeps many
 // deployments from calling at the same moment.
 func (a *App) untilSweep(now time.Time) time.Duration {
-	at := time.Duration(a.cfg.Sweep.At)
-	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
-	next := time.Date(midnight.Year(), midnight.Month(), midnight.Day(), int(at.Hours()), int(at.Minutes())%60, 0, 0, now.Location())
-	if !next.After(now) {
-		next = next.AddDate(0, 0, 1)
-	}
 	jitter := time.Duration(rand.Float64() * float64(a.cfg.Sweep.Jitter))
-	return next.Sub(now) + jitter
+	return a.cfg.Sweep.At.Next(now).Sub(now) + jitter
 }
 
 // catchUpRest is the least time between two catch-ups, however often somebody

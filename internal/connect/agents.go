@@ -64,7 +64,7 @@ func (i *Instance) Agents(ctx context.Context) iter.Seq2[plan.Agent, error] {
 			}
 			return next, nil
 		})
-		if err != nil && err != enough {
+		if err != nil && !errors.Is(err, enough) {
 			yield(plan.Agent{}, fmt.Errorf("list the agents: %w", err))
 		}
 	}

@@ -151,13 +151,13 @@ func addByHand(t *testing.T, r *rig, username string, tags map[string]string) {
 // killDuringCreate stops the engine while CreateUser is under way, before or
 // after Amazon Connect has done it.
 func killDuringCreate(r *rig, done bool) {
-	real := r.config.Instance
+	actual := r.config.Instance
 	dying := r.config
 	var engine *reconcile.Engine
 	ctx, cancel := context.WithCancel(r.t.Context())
-	dying.Instance = applyFunc{real, func(c context.Context, change plan.Change) (string, error) {
+	dying.Instance = applyFunc{actual, func(c context.Context, change plan.Change) (string, error) {
 		if done {
-			if _, err := real.Apply(c, change); err != nil {
+			if _, err := actual.Apply(c, change); err != nil {
 				r.t.Error(err)
 			}
 		}

@@ -36,7 +36,7 @@ func record(t *tx, e reconcile.Entry, salt []byte) error {
 	if e, err = reconcile.Seal(e, salt, previous); err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO journal (seq, time, person, agent, kind, action, code, reason, asked_by, event, error, duration, digest, previous, hash)
+	err = t.exec(`INSERT INTO journal (seq, time, person, agent, kind, action, code, reason, asked_by, event, error, duration, digest, previous, hash)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.Seq, e.Time.UnixMicro(), e.Person, e.Agent, string(e.Kind), string(e.Action), string(e.Code), e.Reason,
 		string(e.Trigger), e.Event, e.Error, int64(e.Duration), e.Digest, e.Previous, e.Hash)
@@ -52,11 +52,11 @@ func record(t *tx, e reconcile.Entry, salt []byte) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(`INSERT INTO journal_personal (seq, salt, before, after) VALUES (?, ?, ?, ?)`, e.Seq, salt, before, after); err != nil {
+		if err := t.exec(`INSERT INTO journal_personal (seq, salt, before, after) VALUES (?, ?, ?, ?)`, e.Seq, salt, before, after); err != nil {
 			return err
 		}
 	}
-	_, err = t.exec(`INSERT INTO journal_heads (person, seq, hash) VALUES (?1, ?2, ?3) ON CONFLICT (person) DO UPDATE SET seq = ?2, hash = ?3`,
+	err = t.exec(`INSERT INTO journal_heads (person, seq, hash) VALUES (?1, ?2, ?3) ON CONFLICT (person) DO UPDATE SET seq = ?2, hash = ?3`,
 		e.Person, e.Seq, e.Hash)
 	return err
 }

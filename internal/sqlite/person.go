@@ -126,8 +126,8 @@ func (p *person) settle(v reconcile.Verdict, now int64) {
 	if v.Failed {
 		p.attempts++
 	}
-	switch {
-	case v.State == reconcile.Later:
+	switch v.State {
+	case reconcile.Later:
 		p.state, p.reason = reconcile.StateWaiting, v.Reason
 		p.open.due = max(now, micros(v.Due))
 		if newer {
@@ -135,8 +135,9 @@ func (p *person) settle(v reconcile.Verdict, now int64) {
 		}
 		p.queue(now)
 		return
-	case v.State == reconcile.Done:
+	case reconcile.Done:
 		p.done = p.claimed
+	case reconcile.Dead:
 	}
 	if newer {
 		p.restart(p.again, now)
@@ -196,7 +197,7 @@ func (p *person) save(t *tx) error {
 	if p.id != 0 {
 		query, args = sqlUpdate, append(args, p.id)
 	}
-	if _, err := t.exec(query, args...); err != nil {
+	if err := t.exec(query, args...); err != nil {
 		return fmt.Errorf("save person %s: %w", p.person, err)
 	}
 	return nil
@@ -209,7 +210,7 @@ func rewind(t *tx) error {
 			due = due - (written - ?1), again_due = again_due - (written - ?1), lease_until = lease_until - (written - ?1),
 			since = min(since, ?1), again_since = min(again_since, ?1), written = ?1
 		WHERE state IN ('due', 'waiting', 'working') AND written > ?1`
-	if _, err := t.exec(query, micros(t.now)); err != nil {
+	if err := t.exec(query, micros(t.now)); err != nil {
 		return fmt.Errorf("correct times after the clock went back: %w", err)
 	}
 	return nil

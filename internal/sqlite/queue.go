@@ -63,7 +63,7 @@ func enqueue(t *tx, requests []reconcile.Request) error {
 	failpoint.Hit(failpoint.QueueBegin)
 	for _, r := range requests {
 		for _, f := range r.Facts {
-			_, err := t.exec(sqlFact, f.Person, f.Group, f.GroupName, f.Login, f.DisplayName, f.Member, f.Published.UnixMicro(), f.Event)
+			err := t.exec(sqlFact, f.Person, f.Group, f.GroupName, f.Login, f.DisplayName, f.Member, f.Published.UnixMicro(), f.Event)
 			if err != nil {
 				return fmt.Errorf("save fact about person %s: %w", f.Person, err)
 			}
@@ -116,7 +116,7 @@ func (s *Store) Claim(ctx context.Context, lease time.Duration) (reconcile.Work,
 // claim gives the zero Work if nobody is due. It also tells whether more people
 // are due.
 func claim(t *tx, token string, lease time.Duration) (work reconcile.Work, more bool, err error) {
-	if _, err := t.exec(sqlPromote, micros(t.now)); err != nil {
+	if err := t.exec(sqlPromote, micros(t.now)); err != nil {
 		return work, false, fmt.Errorf("find who became due: %w", err)
 	}
 	if _, err := expire(t, micros(t.now)); err != nil {

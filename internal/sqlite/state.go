@@ -90,7 +90,7 @@ func (s *Store) Remember(ctx context.Context, known ...reconcile.Known) error {
 	known = slices.Clone(known)
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
 		for _, k := range known {
-			_, err := t.exec(`INSERT INTO agents (owner, agent, since) VALUES (?1, ?2, ?3)
+			err := t.exec(`INSERT INTO agents (owner, agent, since) VALUES (?1, ?2, ?3)
 				ON CONFLICT (owner) DO UPDATE SET agent = ?2, since = ?3`, k.Owner, k.Agent, micros(k.Since))
 			if err != nil {
 				return err
@@ -107,7 +107,7 @@ func (s *Store) Remember(ctx context.Context, known ...reconcile.Known) error {
 // Forget implements reconcile.Index.
 func (s *Store) Forget(ctx context.Context, owner string) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		_, err := t.exec(`DELETE FROM agents WHERE owner = ?`, owner)
+		err := t.exec(`DELETE FROM agents WHERE owner = ?`, owner)
 		return err
 	}})
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *Store) Intent(ctx context.Context, person string) (reconcile.Intent, er
 // SaveIntent implements reconcile.Intents.
 func (s *Store) SaveIntent(ctx context.Context, i reconcile.Intent) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		_, err := t.exec(`INSERT INTO intents (person, username, started, looks, creates, taken) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+		err := t.exec(`INSERT INTO intents (person, username, started, looks, creates, taken) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 			ON CONFLICT (person) DO UPDATE SET username = ?2, started = ?3, looks = ?4, creates = ?5, taken = ?6`,
 			i.Person, i.Username, micros(i.Started), i.Looks, i.Creates, micros(i.Taken))
 		return err
@@ -146,7 +146,7 @@ func (s *Store) SaveIntent(ctx context.Context, i reconcile.Intent) error {
 // DropIntent implements reconcile.Intents.
 func (s *Store) DropIntent(ctx context.Context, person string) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		_, err := t.exec(`DELETE FROM intents WHERE person = ?`, person)
+		err := t.exec(`DELETE FROM intents WHERE person = ?`, person)
 		return err
 	}})
 	if err != nil {
@@ -167,7 +167,7 @@ func (s *Store) Note(ctx context.Context, name string) (string, error) {
 // SaveNote implements reconcile.Notes.
 func (s *Store) SaveNote(ctx context.Context, name, text string) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		_, err := t.exec(`INSERT INTO notes (name, text) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET text = ?2`, name, text)
+		err := t.exec(`INSERT INTO notes (name, text) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET text = ?2`, name, text)
 		return err
 	}})
 	if err != nil {

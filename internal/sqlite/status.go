@@ -187,7 +187,7 @@ func (s *Store) probe(ctx context.Context, trouble bool) error {
 		s.writer.trouble.Store(false) // whatever fails from here on counts anew, this too
 	}
 	return s.writer.write(ctx, &op{run: func(t *tx) error {
-		_, err := t.exec(`INSERT INTO probe (id, time, ballast) VALUES (?1, ?2, zeroblob(?3))
+		err := t.exec(`INSERT INTO probe (id, time, ballast) VALUES (?1, ?2, zeroblob(?3))
 			ON CONFLICT (id) DO UPDATE SET time = excluded.time, ballast = excluded.ballast`, id, t.now.UnixNano(), size)
 		return err
 	}})

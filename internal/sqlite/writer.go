@@ -242,18 +242,14 @@ func (t *tx) bind(query string) *sql.Stmt {
 }
 
 // exec runs a statement, the prepared one if there is one.
-func (t *tx) exec(query string, args ...any) (int64, error) {
-	var result sql.Result
+func (t *tx) exec(query string, args ...any) error {
 	var err error
 	if stmt := t.bind(query); stmt != nil {
-		result, err = stmt.Exec(args...)
+		_, err = stmt.Exec(args...)
 	} else {
-		result, err = t.Exec(query, args...)
+		_, err = t.Exec(query, args...)
 	}
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return err
 }
 
 // row reads one row, with the prepared statement if there is one.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"pgregory.net/rapid"
@@ -78,7 +79,7 @@ func testFactsSupersede(f *fixture) {
 		var want *reconcile.Fact
 		for i := range rapid.IntRange(1, 6).Draw(t, "facts") {
 			fact := reconcile.Fact{
-				Person: person, Group: "g", Event: fmt.Sprint(i), Member: rapid.Bool().Draw(t, "member"),
+				Person: person, Group: "g", Event: strconv.Itoa(i), Member: rapid.Bool().Draw(t, "member"),
 				Published: f.clock.Now().Add(time.Duration(rapid.IntRange(-2, 2).Draw(t, "published")) * time.Microsecond),
 			}
 			if rapid.IntRange(0, 9).Draw(t, "unpublished") == 0 {
@@ -138,7 +139,10 @@ func testAllFacts(f *fixture) {
 	f.same("all facts", got, want)
 
 	read := 0
-	for range f.AllFacts(f.Context()) {
+	for _, err := range f.AllFacts(f.Context()) {
+		if err != nil {
+			f.Fatal(err)
+		}
 		if read++; read == 3 {
 			break
 		}

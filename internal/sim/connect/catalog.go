@@ -219,7 +219,7 @@ func (in *Instance) search(c *call, t *catalog, input *catalogSearch, size *int)
 }
 
 func (in *Instance) catalogCriteria(n *catalogCriteriaNode) (func(*CatalogEntry) bool, error) {
-	var all, any []func(*CatalogEntry) bool
+	var all, some []func(*CatalogEntry) bool
 	for i := range n.AndConditions {
 		m, err := in.catalogCriteria(&n.AndConditions[i])
 		if err != nil {
@@ -232,7 +232,7 @@ func (in *Instance) catalogCriteria(n *catalogCriteriaNode) (func(*CatalogEntry)
 		if err != nil {
 			return nil, err
 		}
-		any = append(any, m)
+		some = append(some, m)
 	}
 	if n.StringCondition != nil {
 		m, err := in.catalogString(n.StringCondition)
@@ -247,7 +247,7 @@ func (in *Instance) catalogCriteria(n *catalogCriteriaNode) (func(*CatalogEntry)
 				return false
 			}
 		}
-		return len(any) == 0 || slices.ContainsFunc(any, func(m func(*CatalogEntry) bool) bool { return m(e) })
+		return len(some) == 0 || slices.ContainsFunc(some, func(m func(*CatalogEntry) bool) bool { return m(e) })
 	}, nil
 }
 

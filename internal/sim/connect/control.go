@@ -279,7 +279,7 @@ func writeControl(w http.ResponseWriter, v any, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v)
+	_ = json.NewEncoder(w).Encode(v) // a client that went away is no news
 }
 
 // readControl decodes the body of a control request, strictly.

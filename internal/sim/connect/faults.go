@@ -222,7 +222,7 @@ func reset(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
+		_ = tcp.SetLinger(0)
 	}
 	conn.Close()
 }
@@ -233,7 +233,7 @@ func truncate(w http.ResponseWriter, p *reply) {
 	p.header(w)
 	w.Header().Set("Content-Length", strconv.Itoa(len(p.body)+2))
 	w.WriteHeader(p.status)
-	w.Write(p.body[:len(p.body)/2])
-	http.NewResponseController(w).Flush()
+	_, _ = w.Write(p.body[:len(p.body)/2])
+	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }

@@ -63,7 +63,6 @@ type Instance struct {
 	buckets  map[string]*bucket
 	turn     bool // which code the next alternating throttle answers
 	faults   []*plannedFault
-	faultSeq int
 	ledger   []Entry
 	stats    Stats
 }
@@ -194,14 +193,14 @@ func (in *Instance) Reset() {
 	in.routing = newCatalog("routing-profile")
 	in.security = newCatalog("security-profile")
 	in.groups = newCatalog("agent-group")
-	in.routing.add(in, "Basic Routing Profile", "A simple routing profile", "")
+	_, _ = in.routing.add(in, "Basic Routing Profile", "A simple routing profile", "")
 	for _, p := range [][2]string{
 		{"Admin", "Every permission"},
 		{"Agent", "Contact handling"},
 		{"CallCenterManager", "User, queue and routing management"},
 		{"QualityAnalyst", "Metrics and recordings"},
 	} {
-		in.security.add(in, p[0], p[1], "")
+		_, _ = in.security.add(in, p[0], p[1], "")
 	}
 	in.buckets = make(map[string]*bucket)
 	in.faults = nil

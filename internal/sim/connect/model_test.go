@@ -257,7 +257,7 @@ func (m *model) structure(f *findings, where string, s shape, v map[string]any, 
 
 func (m *model) value(f *findings, where, name string, v any, strange bool) {
 	s := m.Shapes[name]
-	length := -1.0
+	var length float64
 	switch s.Type {
 	case "structure":
 		object, ok := v.(map[string]any)

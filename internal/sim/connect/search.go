@@ -246,16 +246,16 @@ func (in *Instance) criteria(c *userCriteria) (predicate, error) {
 		}
 		match = both(match, m)
 	}
-	var any []predicate
+	var some []predicate
 	for i := range c.OrConditions {
 		m, err := in.criteria(&c.OrConditions[i])
 		if err != nil {
 			return nil, err
 		}
-		any = append(any, m)
+		some = append(some, m)
 	}
-	if len(any) > 0 {
-		match = both(match, either(any))
+	if len(some) > 0 {
+		match = both(match, either(some))
 	}
 	if c.StringCondition != nil {
 		m, err := in.userString(c.StringCondition)
@@ -330,16 +330,16 @@ func (in *Instance) comparison(c *stringCondition, fields []string) (string, fun
 
 func (in *Instance) attributes(f *attributeFilter) (predicate, error) {
 	match := predicate(everybody)
-	var any []predicate
+	var some []predicate
 	for i := range f.OrConditions {
 		m, err := in.attributeAnd(&f.OrConditions[i])
 		if err != nil {
 			return nil, err
 		}
-		any = append(any, m)
+		some = append(some, m)
 	}
-	if len(any) > 0 {
-		match = either(any)
+	if len(some) > 0 {
+		match = either(some)
 	}
 	one := &attributeAnd{HierarchyGroupCondition: f.HierarchyGroupCondition}
 	if f.TagCondition != nil {

@@ -267,7 +267,7 @@ func (in *Instance) updateConfig(c *call, input *configInput) (any, error) {
 		return nil, err
 	}
 	return in.edit(c, input.userPath, func(a *Agent) error {
-		a.ChannelConfigs = input.ChannelConfigs.over(a.ChannelConfigs)
+		a.ChannelConfigs = input.over(a.ChannelConfigs)
 		a.showVoice()
 		return nil
 	})

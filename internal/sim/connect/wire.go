@@ -210,7 +210,7 @@ type reply struct {
 func (p *reply) write(w http.ResponseWriter) {
 	p.header(w)
 	w.WriteHeader(p.status)
-	w.Write(p.body)
+	_, _ = w.Write(p.body)
 }
 
 func (p *reply) header(w http.ResponseWriter) {
