@@ -225,6 +225,49 @@ func TestPersonAnswers(t *testing.T) {
 	}
 }
 
+// An answer that is not said to be JSON, or is too long, is none, even if it could
+// be read.
+func TestPersonWrapping(t *testing.T) {
+	t.Parallel()
+	id := apiID("00u", 0)
+	sound := `{"id":"` + id + `","status":"ACTIVE","profile":{"login":"x@example.com"}`
+	for name, c := range map[string]struct {
+		kind  string
+		space int // bytes within the body
+		fine  bool
+	}{
+		"JSON":            {"application/json", 0, true},
+		"JSON in UTF-8":   {"application/json; charset=utf-8", 0, true},
+		"HAL":             {"application/hal+json", 0, true},
+		"HTML":            {"text/html", 0, false},
+		"nothing":         {"", 0, false},
+		"a megabyte":      {"application/json", 1 << 20, true},
+		"more than 32 MB": {"application/json", 33 << 20, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newAPIOrg(t, 1, 2, 0)
+			o.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/api/v1/users/"+id {
+					o.ServeHTTP(w, r)
+					return
+				}
+				w.Header()["Content-Type"] = []string{c.kind}
+				w.Header().Set("Content-Encoding", "gzip")
+				z := gzip.NewWriter(w)
+				_, _ = z.Write([]byte(sound))
+				_, _ = z.Write(bytes.Repeat([]byte(" "), c.space))
+				_, _ = z.Write([]byte("}"))
+				_ = z.Close()
+			})
+			d := newAPIDirectory(t, newAPIClient(t, o.server.URL, nil), "", apiName)
+			if p, err := d.Person(t.Context(), id); (err == nil) != c.fine {
+				t.Errorf("%q, %v", p.ID, err)
+			}
+		})
+	}
+}
+
 // A 404 that is not Okta's own says nothing about a person.
 func TestPersonForeign404(t *testing.T) {
 	t.Parallel()
