@@ -1,0 +1,477 @@
+package okta
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+)
+
+// OrgConfig says how an org is to be set up. Client, Deployment and HookURL are
+// required.
+type OrgConfig struct {
+	Client *Client
+
+	// Deployment names the hook where HookName is empty.
+	Deployment string
+
+	// Groups are the groups of agents, each by its Okta id or by its exact name. Setup
+	// creates those that it finds under neither.
+	Groups []string
+
+	// App is the app by which people sign in to Amazon Connect, by its label or
+	// its Okta id. Empty: there is nothing to assign.
+	App string
+
+	// Role is the role that the groups get in the app. Empty: that of the app if it
+	// has one alone, else Ask decides.
+	Role string
+
+	// HookURL is where deliveries are to go, as Okta reaches it.
+	HookURL string
+
+	// HookName is the name of the event hook. Empty: connectroster (<deployment>).
+	HookName string
+
+	// HookHeader carries HookSecret, which is all of its value. Empty means
+	// DefaultHookHeader.
+	HookHeader string
+	HookSecret string
+
+	// API subscribes to all events that matter where Okta's API can be read too.
+	// Otherwise these are the changes of memberships.
+	API bool
+
+	// DryRun makes nothing but reading calls. What would be done is reported.
+	DryRun bool
+
+	// Ask lets somebody choose one of several options. Nil: nobody is there.
+	Ask func(prompt string, options []string) (string, error)
+}
+
+// Org sets up and looks after what connectroster needs in an Okta org: groups,
+// their assignment to an app, and an event hook. Everything it does can be done
+// again and finds what is there already.
+type Org struct {
+	config OrgConfig
+}
+
+// NewOrg makes an Org. It makes no call.
+func NewOrg(config OrgConfig) (*Org, error) {
+	config.HookName = cmp.Or(config.HookName, "connectroster ("+config.Deployment+")")
+	config.HookHeader = cmp.Or(config.HookHeader, DefaultHookHeader)
+	if err := config.check(); err != nil {
+		return nil, fmt.Errorf("configure the set-up: %w", err)
+	}
+	return &Org{config: config}, nil
+}
+
+func (c *OrgConfig) check() error {
+	switch {
+	case c.Client == nil:
+		return errors.New("a client is missing")
+	case c.Deployment == "":
+		return errors.New("the name of the deployment is missing")
+	case utf8.RuneCountInString(c.HookName) > 255:
+		return errors.New("the name of the hook is longer than 255 characters")
+	case strings.ContainsFunc(c.HookHeader, notToken):
+		return fmt.Errorf("%q cannot be the header of the secret", c.HookHeader)
+	case slices.Contains(c.Groups, ""):
+		return errors.New("a group has no name")
+	}
+	return checkHookURL(c.HookURL, c.Client.config.AllowLoopback)
+}
+
+// checkHookURL refuses what Okta would. Its errors do not repeat the URL, which
+// may hold a password. Source: Okta, Event Hooks API, channel.
+func checkHookURL(address string, loopback bool) error {
+	u, err := url.Parse(address)
+	switch {
+	case address == "":
+		return errors.New("the address of the hook is missing")
+	case err != nil, u.Hostname() == "", strings.ContainsFunc(address, notVisible):
+		return errors.New("the address of the hook is not a URL such as https://roster.example.com/hooks/okta")
+	case u.User != nil, u.Fragment != "":
+		return errors.New("the address of the hook must hold neither a password nor a fragment")
+	case len(address) > 1024:
+		return errors.New("the address of the hook is longer than 1024 characters")
+	case u.Scheme == "https":
+		return nil
+	}
+	if local, err := checkHost(u.Hostname(), loopback); u.Scheme == "http" && local && err == nil {
+		return nil
+	}
+	return errors.New("the address of the hook must begin with https://")
+}
+
+// StepState says what became of a step.
+type StepState string
+
+// States of steps.
+const (
+	StepDone      StepState = "done"
+	StepUnchanged StepState = "unchanged"
+	StepWould     StepState = "would do" // were it not a dry run
+	StepManual    StepState = "manual"   // somebody with more rights or knowledge has to
+	StepFailed    StepState = "failed"
+)
+
+// Step is one thing that was done, or was not.
+type Step struct {
+	Name   string    `json:"step"`
+	State  StepState `json:"state"`
+	Text   string    `json:"text"`
+	ByHand string    `json:"byHand,omitempty"` // how somebody does it in Okta's console
+}
+
+// Report tells what was done, in order.
+type Report struct {
+	Steps []Step `json:"steps"`
+}
+
+// Complete reports whether nothing is left to somebody else, and nothing failed.
+func (r Report) Complete() bool {
+	return !slices.ContainsFunc(r.Steps, func(s Step) bool { return s.State == StepManual || s.State == StepFailed })
+}
+
+// Changes reports whether something was done, or would be.
+func (r Report) Changes() bool {
+	return slices.ContainsFunc(r.Steps, func(s Step) bool { return s.State == StepDone || s.State == StepWould })
+}
+
+func (r *Report) add(state StepState, name, format string, args ...any) {
+	r.Steps = append(r.Steps, Step{Name: name, State: state, Text: fmt.Sprintf(format, args...)})
+}
+
+// Further classes of endpoints that have a rate limit of their own.
+const (
+	classGroup = "groups/{id}"
+	classUsers = "users"
+)
+
+// job is a run of one of an Org's verbs.
+type job struct {
+	OrgConfig
+	report Report
+	groups []oktaGroup // those that are there, in the order of the configuration
+	absent []string    // names of groups that are not there
+	app    *oktaApp    // nil: none is known
+	filter bool        // whether the org filters deliveries, as far as known
+}
+
+// Setup finds or creates the groups, assigns them to the app with their role, and
+// makes the event hook what it should be. It reads and asks first, so that what
+// is wrong with the configuration is found before anything is changed.
+//
+// Where the credential lacks a right, the step is reported as manual, with what
+// to do in the console, and the others go on. An error means that Okta could not
+// be asked, that the configuration does not fit the org, or that the hook cannot
+// be verified; the report then tells what was done until then.
+func (o *Org) Setup(ctx context.Context) (Report, error) {
+	if o.config.HookSecret == "" || strings.ContainsFunc(o.config.HookSecret, notHeaderValue) {
+		return Report{}, errors.New("the secret of the hook is missing, or cannot be the value of a header")
+	}
+	j := &job{OrgConfig: o.config, filter: true}
+	err := j.with(ctx, setupScopes(), func() error { return j.setup(ctx) })
+	return j.report, err
+}
+
+// notHeaderValue reports whether r cannot be in a header. Source: RFC 9110, 5.5.
+func notHeaderValue(r rune) bool { return r < ' ' || r > '~' }
+
+// setupScopes are those that setting up takes.
+func setupScopes() []string {
+	return []string{
+		"okta.groups.read", "okta.groups.manage", "okta.apps.read", "okta.apps.manage", "okta.schemas.read",
+		"okta.eventHooks.read", "okta.eventHooks.manage",
+	}
+}
+
+// with does something with a client that has as many of the scopes as it can get.
+func (j *job) with(ctx context.Context, scopes []string, do func() error) error {
+	client, lacking, err := j.Client.scoped(ctx, scopes)
+	if err != nil {
+		return err
+	}
+	if client != j.Client {
+		defer client.Close()
+		j.Client = client
+	}
+	if len(lacking) > 0 {
+		j.report.Steps = append(j.report.Steps, Step{Name: "credential", State: StepManual,
+			Text:   "the service app is not granted " + strings.Join(lacking, " "),
+			ByHand: byHandScopes})
+	}
+	return do()
+}
+
+// scoped gives a client that signs in with those of the scopes that the service
+// app is granted, and names the others. An API token has no scopes.
+func (c *Client) scoped(ctx context.Context, scopes []string) (client *Client, lacking []string, err error) {
+	if _, oauth := c.auth.(*serviceApp); !oauth {
+		return c, nil, nil
+	}
+	all, err := c.withScopes(ctx, scopes)
+	if err == nil || !notGranted(err) {
+		return all, nil, err
+	}
+	var granted []string
+	for _, scope := range scopes {
+		one, err := c.withScopes(ctx, []string{scope})
+		switch {
+		case err == nil:
+			one.Close()
+			granted = append(granted, scope)
+		case notGranted(err):
+			lacking = append(lacking, scope)
+		default:
+			return nil, nil, err
+		}
+	}
+	if len(granted) == 0 {
+		return c, lacking, nil
+	}
+	client, err = c.withScopes(ctx, granted)
+	return client, lacking, err
+}
+
+// withScopes gives a client that has signed in with scopes of its own.
+func (c *Client) withScopes(ctx context.Context, scopes []string) (*Client, error) {
+	config := c.config
+	config.Scopes = scopes
+	client, err := NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	app, ok := client.auth.(*serviceApp)
+	if !ok {
+		return nil, errors.New("scopes belong to service apps alone")
+	}
+	if _, err := app.access(ctx); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+// notGranted reports whether Okta refuses scopes, and not the app.
+func notGranted(err error) bool {
+	var e *APIError
+	return errors.As(err, &e) && slices.Contains([]string{"invalid_scope", "consent_required", "access_denied"}, e.Code)
+}
+
+// lacksRight reports whether the credential may not do something.
+func lacksRight(err error) bool {
+	var e *APIError
+	return errors.As(err, &e) && (e.Status == http.StatusForbidden || notGranted(err)) || errors.Is(err, errBlind)
+}
+
+// errBlind says that Okta shows nothing of what is certainly there.
+var errBlind = errors.New("the credential's admin role does not show it")
+
+// byHand reports a step that somebody else has to do, if err says that we may not.
+// Any other error it gives back.
+func (j *job) byHand(name, section string, err error) error {
+	if err == nil || !lacksRight(err) {
+		return err
+	}
+	j.report.Steps = append(j.report.Steps, Step{Name: name, State: StepManual, Text: err.Error(), ByHand: j.explain(section)})
+	return nil
+}
+
+func (j *job) setup(ctx context.Context) error {
+	groupsSeen, err := j.see(ctx, "group", byHandGroup, j.findGroups)
+	if err != nil {
+		return err
+	}
+	assign, appSeen, err := j.planAssignments(ctx, groupsSeen)
+	if err != nil {
+		return err
+	}
+	var found oktaHook
+	hookSeen, err := j.see(ctx, "event hook", byHandHook+byHandFilter+byHandVerify, func(ctx context.Context) (err error) {
+		found, err = j.findHook(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if groupsSeen {
+		if err := j.createGroups(ctx); err != nil {
+			return err
+		}
+	}
+	if appSeen {
+		if err := j.assign(ctx, assign); err != nil {
+			return err
+		}
+	}
+	if !hookSeen {
+		return nil
+	}
+	return j.setupHook(ctx, found)
+}
+
+// see reads something, and reports whether the credential may.
+func (j *job) see(ctx context.Context, name, section string, read func(context.Context) error) (bool, error) {
+	err := read(ctx)
+	seen := err == nil
+	return seen, j.byHand(name, section, err)
+}
+
+// findGroups looks for the configured groups. Absent ones are no error where they
+// are named, as they can be created; an id must exist.
+func (j *job) findGroups(ctx context.Context) error {
+	for _, ref := range j.Groups {
+		g, err := j.findGroup(ctx, ref)
+		switch {
+		case err != nil:
+			return err
+		case g != nil && !slices.ContainsFunc(j.groups, func(k oktaGroup) bool { return k.ID == g.ID }):
+			j.groups = append(j.groups, *g)
+		case g == nil && !slices.Contains(j.absent, ref):
+			j.absent = append(j.absent, ref)
+		}
+	}
+	if len(j.absent) > 0 && len(j.groups) == 0 {
+		return j.seesGroups(ctx)
+	}
+	return nil
+}
+
+// findGroup gives a group; nil: there is none of that name.
+//
+// The search index may lag, in both directions: what it knows alone is read again
+// by its id.
+func (j *job) findGroup(ctx context.Context, ref string) (*oktaGroup, error) {
+	if isID(ref, "00g") {
+		g, err := j.readGroup(ctx, ref)
+		if missing(err) {
+			return nil, fmt.Errorf("okta has no group %s, or %w", ref, errBlind)
+		}
+		return g, err
+	}
+	var found []oktaGroup
+	for _, query := range []url.Values{{"q": {ref}}, {"search": {anyOf("profile.name", []string{ref})}, "limit": {strconv.Itoa(groupPage)}}} {
+		rows, err := list(ctx, j.Client, apiCall{
+			what: "look a group up by name", class: classGroups, url: j.Client.path(query, "groups"), patience: patient,
+		}, func(g oktaGroup) string { return g.ID }, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range rows {
+			if g.Profile.Name == ref && !slices.ContainsFunc(found, func(k oktaGroup) bool { return k.ID == g.ID }) {
+				found = append(found, g)
+			}
+		}
+		if len(found) > 0 {
+			break
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, nil
+	case 1:
+		g, err := j.readGroup(ctx, found[0].ID)
+		switch {
+		case missing(err):
+			return nil, nil
+		case err == nil && g.Profile.Name != ref:
+			return nil, nil
+		}
+		return g, err
+	}
+	ids := make([]string, len(found))
+	for i, g := range found {
+		ids[i] = g.ID
+	}
+	slices.Sort(ids)
+	return nil, fmt.Errorf("okta has %d groups named %q: name one by its id, of %q", len(found), ref, ids)
+}
+
+func (j *job) readGroup(ctx context.Context, id string) (*oktaGroup, error) {
+	var g oktaGroup
+	what := "read group " + id
+	err := j.Client.object(ctx, apiCall{
+		what: what, class: classGroup, url: j.Client.path(nil, "groups", id), patience: patient,
+	}, &g)
+	if err == nil && g.ID != id {
+		err = fmt.Errorf("%s: %w", what, oddAnswer("another group"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &g, nil
+}
+
+// seesGroups gives an error if Okta shows no group at all: every org has the group
+// Everyone, so that the others may be hidden too.
+func (j *job) seesGroups(ctx context.Context) error {
+	p, err := j.Client.page(ctx, apiCall{
+		what: "look at the groups", class: classGroups, url: j.Client.path(url.Values{"limit": {"1"}}, "groups"), patience: patient,
+	})
+	if err == nil && len(p.rows) == 0 {
+		return fmt.Errorf("okta shows not even the group Everyone: %w", errBlind)
+	}
+	return err
+}
+
+// createGroups reports the groups and creates those that are absent.
+func (j *job) createGroups(ctx context.Context) error {
+	for _, g := range j.groups {
+		j.report.add(StepUnchanged, "group", "%q exists (%s)", g.Profile.Name, g.ID)
+	}
+	for _, name := range j.absent {
+		if j.DryRun {
+			j.report.add(StepWould, "group", "create %q", name)
+			continue
+		}
+		g, err := j.createGroup(ctx, name)
+		if err != nil {
+			if err := j.byHand("group", byHandGroup, err); err != nil {
+				return err
+			}
+			continue
+		}
+		j.groups = append(j.groups, *g)
+		j.report.add(StepDone, "group", "%q created (%s)", name, g.ID)
+	}
+	return nil
+}
+
+func (j *job) createGroup(ctx context.Context, name string) (*oktaGroup, error) {
+	body, err := json.Marshal(map[string]any{"profile": map[string]any{
+		"name": name, "description": "Agents of Amazon Connect, kept by connectroster (" + j.Deployment + ")"}})
+	if err != nil {
+		return nil, fmt.Errorf("create group %q: %w", name, err)
+	}
+	var g oktaGroup
+	err = j.Client.object(ctx, apiCall{
+		what: fmt.Sprintf("create group %q", name), class: classGroups, url: j.Client.path(nil, "groups"), patience: patient,
+		method: http.MethodPost, body: body, once: true,
+	}, &g)
+	var e *APIError
+	switch {
+	case err == nil && !isID(g.ID, "00g"):
+		return nil, fmt.Errorf("create group %q: %w", name, oddAnswer("no group"))
+	case err == nil:
+		return &g, nil
+	case errors.As(err, &e) && e.Status == http.StatusBadRequest:
+		return nil, fmt.Errorf("%w; there may be a group of that name in other letters, or one that %w", err, errHidden)
+	case uncertain(err): // it may be there after all
+		if g, again := j.findGroup(ctx, name); again == nil && g != nil {
+			return g, nil
+		}
+	}
+	return nil, err
+}
+
+var errHidden = errors.New("the credential does not see")
