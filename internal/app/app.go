@@ -77,7 +77,8 @@ type App struct {
 	admin   *http.ServeMux
 	servers []*endpoint
 	loops   sync.WaitGroup
-	cancel  context.CancelFunc
+	cancel  context.CancelFunc // begin nothing more
+	end     context.CancelFunc // and break off what has begun
 	bell    bell
 	poked   chan struct{} // asks for a catch-up now
 	asked   chan struct{} // asks for a sweep now
@@ -198,13 +199,14 @@ func (a *App) Start(ctx context.Context) error {
 		a.close()
 		return err
 	}
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	a.cancel = cancel
+	looking, end := context.WithCancel(context.WithoutCancel(ctx))
+	running, cancel := context.WithCancel(looking)
+	a.cancel, a.end = cancel, end
 	for _, s := range a.servers {
 		a.loops.Go(s.serve)
 	}
 	a.loops.Go(func() { a.relay(running) })
-	a.loops.Go(func() { a.work(running) })
+	a.loops.Go(func() { a.work(running, looking) })
 	a.log.Info("started", "name", a.cfg.Name, "policy", string(a.cfg.Policy), "mode", a.cfg.Mode(),
 		"listen", a.Addr(), "admin", a.AdminAddr(), "socket", a.cfg.Socket, "version", a.version)
 	if !a.cfg.APIMode() {
@@ -213,17 +215,23 @@ func (a *App) Start(ctx context.Context) error {
 	return nil
 }
 
+// patience is how long a stop lets looks at people go on that have begun. One
+// that is broken off leaves nothing behind but an open intent, which costs the
+// next process some seconds to resolve.
+const patience = 5 * time.Second
+
 // Stop stops taking requests, lets those that are being answered or worked on
 // finish, and waits for all goroutines. ctx bounds the wait for answers.
 func (a *App) Stop(ctx context.Context) error {
+	a.cancel()
+	breakOff := time.AfterFunc(patience, a.end)
+	defer breakOff.Stop()
 	var errs []error
 	for _, s := range a.servers {
 		errs = append(errs, s.shutdown(ctx))
 	}
-	if a.cancel != nil {
-		a.cancel()
-	}
 	a.loops.Wait()
+	a.end()
 	a.instance.Close()
 	if a.client != nil {
 		a.client.Close()

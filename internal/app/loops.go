@@ -11,16 +11,16 @@ import (
 )
 
 // work reads both sides once and then runs the workers and the backstops until
-// ctx is done. The index is complete before the first worker starts, so that
+// ctx is done. Looks that have begun by then go on until looking is done. The index is complete before the first worker starts, so that
 // CreateUser goes only to people who have no agent.
-func (a *App) work(ctx context.Context) {
+func (a *App) work(ctx, looking context.Context) {
 	swept, ok := a.prepare(ctx)
 	if !ok {
 		return
 	}
 	var running sync.WaitGroup
 	for range a.cfg.Workers {
-		running.Go(func() { a.worker(ctx) })
+		running.Go(func() { a.worker(ctx, looking) })
 	}
 	running.Go(func() { a.sweeps(ctx, swept) })
 	if a.cfg.APIMode() {
@@ -171,10 +171,10 @@ func pause(ctx context.Context, d time.Duration, asked <-chan struct{}) bool {
 }
 
 // worker looks at one person after the other and rests while nobody is due.
-func (a *App) worker(ctx context.Context) {
+func (a *App) worker(ctx, looking context.Context) {
 	for ctx.Err() == nil {
 		rung := a.bell.wait()
-		err := a.engine.Work(ctx)
+		err := a.engine.Work(looking)
 		switch {
 		case err == nil:
 			continue

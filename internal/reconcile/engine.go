@@ -47,7 +47,10 @@ type Config struct {
 }
 
 // Engine looks at people. It is safe for concurrent use.
-type Engine struct{ Config }
+type Engine struct {
+	Config
+	sweeping chan struct{} // holds one token: whoever has it may sweep
+}
 
 // Outcome tells how one look at a person ended.
 type Outcome struct {
@@ -98,7 +101,9 @@ func New(c Config) (*Engine, error) {
 	if c.Progress == nil {
 		c.Progress = func(Swept) {}
 	}
-	return &Engine{c}, nil
+	e := &Engine{Config: c, sweeping: make(chan struct{}, 1)}
+	e.sweeping <- struct{}{}
+	return e, nil
 }
 
 func positive(d, otherwise time.Duration) time.Duration {

@@ -24,8 +24,14 @@ const sweepChunk = 500
 
 // Sweep looks at everybody: it reads both sides completely, rebuilds the index
 // from what Amazon Connect shows and enqueues those for whom there is something
-// to do. It changes nothing itself.
+// to do. It changes nothing itself. One sweep runs at a time; another waits.
 func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
+	select {
+	case <-e.sweeping:
+		defer func() { e.sweeping <- struct{}{} }()
+	case <-ctx.Done():
+		return Swept{}, fmt.Errorf("sweep: %w", context.Cause(ctx))
+	}
 	out := Swept{Started: e.Now(), Refusals: map[plan.Code]int{}}
 	w, err := e.world(ctx, out)
 	if err != nil {
