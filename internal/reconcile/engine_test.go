@@ -571,6 +571,28 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
+// TestCutShortAndGone: a look is cut short after its entry, and its person is
+// out of the group when the next one comes. The journal tells of one creation,
+// and of the refusal after it.
+func TestCutShortAndGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	broken := &failing{at: "drop", Index: r.store, Intents: r.store, Journal: r.store}
+	r.config.Index, r.config.Intents, r.config.Journal = broken, broken, broken
+	r.restart()
+	p := r.hire("00u1")
+	r.ask("00u1")
+	if !r.work() || !broken.failed {
+		t.Fatal("nothing failed")
+	}
+	p.Groups = nil
+	r.people.put(p)
+	r.settle(time.Hour)
+	if got := r.journal("00u1"); !slices.Equal(got, []string{"change create", "refusal not_entitled"}) {
+		t.Errorf("journal: %q", got)
+	}
+}
+
 // failing fails one kind of write once.
 type failing struct {
 	reconcile.Index

@@ -158,22 +158,28 @@ func (l *look) decide(ctx context.Context, agents []plan.Agent, hidden []string)
 			return err
 		}
 	}
+	if len(p.Changes) == 0 {
+		// First, so that the journal tells of a creation before what came after it.
+		if err := l.close(ctx, agents); err != nil {
+			return err
+		}
+	}
 	for _, refusal := range p.Refusals {
 		if err := l.refuse(ctx, refusal); err != nil {
 			return err
 		}
 	}
-	if len(p.Changes) == 0 {
-		return l.close(ctx, agents)
+	if len(p.Changes) > 0 {
+		return nil
 	}
-	return nil
+	return l.settled()
 }
 
 // close ends an intent that left nothing to do: either it made the agent that
 // was found, or the plan does not want one any more.
 func (l *look) close(ctx context.Context, agents []plan.Agent) error {
 	if l.intent.Person == "" {
-		return l.settled()
+		return nil
 	}
 	for _, agent := range agents {
 		if l.ours(agent) {
@@ -183,7 +189,7 @@ func (l *look) close(ctx context.Context, agents []plan.Agent) error {
 	if err := l.Intents.DropIntent(ctx, l.work.Person); err != nil {
 		return fmt.Errorf("close the intent: %w", err)
 	}
-	return l.settled()
+	return nil
 }
 
 // settled gives the error with which a look without a change ends.
