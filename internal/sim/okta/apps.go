@@ -316,23 +316,6 @@ func (o *Org) appUserView(c *call, a *app, au *appUser) object {
 	}
 }
 
-// appProfile is what the user brings, over it what the group of the first
-// priority says, over that what was set for the user alone.
-func (o *Org) appProfile(a *app, u *user, au *appUser) object {
-	p := object{"email": u.attr("email"), "displayName": u.name()}
-	var first *appGroup
-	for _, ag := range a.groups.rows {
-		if u.groups.has(ag.group) && (first == nil || ag.priority < first.priority) {
-			first = ag
-		}
-	}
-	if first != nil {
-		maps.Copy(p, first.profile)
-	}
-	maps.Copy(p, au.profile)
-	return p
-}
-
 func (o *Org) listAppUsers(c *call) (any, error) {
 	limit, err := c.limit(50, 500)
 	if err != nil {

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"maps"
 	"slices"
 )
 
@@ -64,6 +65,23 @@ func (a *app) checkRoleAttributes(profile map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// appProfile is what the user brings, over it what the group of the first
+// priority says, over that what was set for the user alone.
+func (o *Org) appProfile(a *app, u *user, au *appUser) object {
+	p := object{"email": u.attr("email"), "displayName": u.name()}
+	var first *appGroup
+	for _, ag := range a.groups.rows {
+		if u.groups.has(ag.group) && (first == nil || ag.priority < first.priority) {
+			first = ag
+		}
+	}
+	if first != nil {
+		maps.Copy(p, first.profile)
+	}
+	maps.Copy(p, au.profile)
+	return p
 }
 
 // getAppSchema shows the attributes of an app's accounts. Those of the AWS app

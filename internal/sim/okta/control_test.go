@@ -103,11 +103,14 @@ func TestControlActsAsAnAdministrator(t *testing.T) {
 func TestControlSettings(t *testing.T) {
 	t.Parallel()
 	w := open(t, okta.Config{Settings: okta.Settings{MaxBatch: 7}})
-	got := w.want(200, "PATCH", "/_sim/settings", object{"batchWindowMs": 1.5, "dropTypes": []string{"x"}, "rateLimits": object{"logs": 5}}).obj()
-	if got["batchWindowMs"] != 1.5 || got["maxBatch"] != 7.0 || w.Settings().BatchWindow.Microseconds() != 1500 {
+	got := w.want(200, "PATCH", "/_sim/settings", object{"batchWindowMs": 1.5, "dropTypes": []string{"x"}, "rateLimits": object{"logs": 5},
+		"searchLagMs": 2000, "rateHeaders": object{"reset": "now+60"}}).obj()
+	if got["batchWindowMs"] != 1.5 || got["maxBatch"] != 7.0 || w.Settings().BatchWindow.Microseconds() != 1500 ||
+		got["searchLagMs"] != 2000.0 || w.Settings().SearchLag.Seconds() != 2 || w.Settings().RateHeaders.Reset != "now+60" {
 		t.Errorf("settings: %v", got)
 	}
-	for _, bad := range []object{{"dropRate": 2}, {"dropRate": -1}, {"batchWindowMs": -1}, {"nonsense": 1}, {"rateLimits": object{"nothing": 1}}, {"maxBatch": "many"}, {"dailyCap": -2}} {
+	for _, bad := range []object{{"dropRate": 2}, {"dropRate": -1}, {"batchWindowMs": -1}, {"nonsense": 1}, {"rateLimits": object{"nothing": 1}}, {"maxBatch": "many"}, {"dailyCap": -2},
+		{"logDelayMs": -1}, {"logCursorStatus": 500}, {"searchLagMs": 4e6}, {"concurrency": -2}, {"limitEvery": -1}} {
 		if a := w.do("PATCH", "/_sim/settings", bad); a.status != 400 {
 			t.Errorf("%v: %d", bad, a.status)
 		}

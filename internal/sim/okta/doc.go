@@ -1,13 +1,18 @@
-// Package okta simulates an Okta org over its own wire: users, groups, apps,
-// event hooks and the System Log, with the limits, error bodies and quirks
-// that Okta documents. It is a program part for users as well as for tests,
+// Package okta simulates an Okta org over its own wire: users, groups and their
+// rules, apps, event hooks, the System Log and OAuth for service apps, with the
+// limits, error bodies, quirks and failures that Okta documents or shows. It is a program part for users as well as for tests,
 // depends on the standard library alone, and its zero Config works.
 //
 // # The org
 //
-// An [Org] is an http.Handler that serves Okta's Management API under /api/v1.
-// Every call needs "Authorization: SSWS <token>" with a token of
-// Config.Tokens; when that list is empty the one valid token is "dev-token".
+// An [Org] is an http.Handler that serves Okta's Management API under /api/v1
+// and the org's own token endpoint, /oauth2/v1/token. A call needs
+// "Authorization: SSWS <token>" with a token of Config.Tokens (when that list
+// is empty the one valid token is "dev-token"), or an access token of an API
+// client. Clients sign in with private_key_jwt and, where they have to, DPoP;
+// signatures, times and replays are checked for real. Each endpoint needs its
+// scope, and each caller an admin role that covers it: without one lists are
+// empty, single objects are not found and changes are forbidden.
 // Identifiers, event ids and every random decision come from Config.Seed, so
 // two runs that make the same changes in the same order see the same org.
 //
@@ -26,6 +31,25 @@
 // logs an event_hook.delivery entry of severity WARN. Only the hook-eligible
 // event types named in events.go can be subscribed to; Okta has more.
 //
+// A manage scope does not stand for the read scope of its resource. A client
+// with one key may leave kid out. A proof of possession that nobody asked for
+// is ignored. iat of a proof may be off by five minutes either way, that of an
+// assertion may be five minutes ahead. A next link of the System Log works
+// whatever became of the since in it. A 429 for too many calls at once has a
+// limit and remaining of 0 and a reset one minute ahead. A changed e-mail is
+// told as user.account.update_primary_email when it comes from the user's own
+// confirmation, as user.account.update_profile when an administrator writes it.
+// A group rule looks at a user at once when the user's profile or status
+// changes; it takes out only whom it put in; switching it off, and
+// deactivating the user, leaves memberships as they are.
+//
+// # Faults
+//
+// [Org.AddFaults] plans what goes wrong with which call: by endpoint, id and
+// page of a list, from the n-th call on. [Fault] lists the kinds. Settings hold
+// what is wrong all the time: late and lagging data, limits and their odd
+// headers, missing features.
+//
 // # Control
 //
 // The endpoints under /_sim/ need no token: they are for the person at the
@@ -38,13 +62,27 @@
 //	POST   /_sim/people/{who}/join | leave         {group, job?}: job makes it look like a group rule or an import
 //	POST   /_sim/people/{who}/activate | deactivate | suspend | unsuspend | reactivate | unlock | delete
 //	POST   /_sim/people/{who}/status               {status?, transitioningToStatus?}: LOCKED_OUT, RECOVERY, PASSWORD_EXPIRED, ...
+//	POST   /_sim/people/{who}/app-username         {app, userName}: no longer the login; logged, never a hook
+//	POST   /_sim/people/{who}/primary-email        {email}: logged, never a hook
 //	POST   /_sim/groups            {name, description?, type?}; type OKTA_GROUP or APP_GROUP
 //	PATCH  /_sim/groups/{group}    {name?, description?}
 //	DELETE /_sim/groups/{group}
-//	POST   /_sim/apps              {label, name?, groups:[..]}
-//	GET    /_sim/state             users, groups, apps and hooks
+//	POST   /_sim/rules             {name, expression, group}: made and switched on
+//	POST   /_sim/rules/{rule}/on | off             by id or name
+//	POST   /_sim/apps              {label?, name?, groups:[..], roles:[..]}; by default the AWS app
+//	PATCH  /_sim/apps/{app}        {roles:[..]}: what role and samlRoles take; by id or label
+//	GET    /_sim/clients           API clients
+//	POST   /_sim/clients           {clientId?, jwk or pem, kid?, scopes:[..], dpop?, roles:[..]}: the public key; kid defaults to the RFC 7638 thumbprint
+//	PATCH  /_sim/clients/{id}      {scopes?:[..], roles?:[..]}
+//	DELETE /_sim/clients/{id}, DELETE /_sim/clients/{id}/tokens
+//	POST   /_sim/clients/{id}/keys {kid?, jwk or pem}; DELETE /_sim/clients/{id}/keys/{kid}
+//	POST   /_sim/token-roles       {token, roles:[..]}: of an SSWS token, in place of SUPER_ADMIN
+//	POST   /_sim/rotate-nonce      every DPoP nonce given so far is refused
+//	GET    /_sim/faults, DELETE /_sim/faults
+//	POST   /_sim/faults            {endpoint?, id?, page?, nth?, every?, times?, kind?, status?, ...} or a list of them
+//	GET    /_sim/state             users, groups, apps, hooks, rules and clients
 //	GET    /_sim/stats             calls per endpoint, totals of deliveries and one record per attempt
-//	GET    /_sim/settings, PATCH /_sim/settings    the switches; durations in milliseconds (batchWindowMs, ...)
+//	GET    /_sim/settings, PATCH /_sim/settings    the switches; durations in milliseconds (batchWindowMs, logDelayMs, searchLagMs, ...)
 //	GET    /_sim/idle?timeout=30s  answers when no delivery is pending; 504 when the time runs out first
 //	POST   /_sim/hooks/{id}/preview                {event?: uuid}: without one the sample with null targets is sent
 //	POST   /_sim/deliver           {hook?, events:[uuid, ..]}: one POST with exactly these events, whatever the filters say

@@ -285,7 +285,11 @@ func foreign(v any, base string) any {
 		}
 	case string:
 		if rest, ok := strings.CutPrefix(v, base+"/"); ok {
-			return "https://other.okta.example/" + rest
+			parts := strings.Split(rest, "/")
+			for i := range parts {
+				parts[i] = foreign(parts[i], base).(string)
+			}
+			return "https://other.okta.example/" + strings.Join(parts, "/")
 		}
 		if name, ok := strings.CutSuffix(v, "@example.com"); ok {
 			return name + "@other.example"
