@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -200,7 +201,7 @@ func (d *Directory) everybody(ctx context.Context) ([]*plan.Person, error) {
 				byID[u.ID] = known
 				people = append(people, known)
 			}
-			p.Groups = append(known.Groups, convertGroup(g.oktaGroup))
+			p.Groups = slices.Concat(known.Groups, []plan.Group{convertGroup(g.oktaGroup)})
 			*known = p // the newer of two readings
 		}
 	}

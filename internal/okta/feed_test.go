@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,7 +159,7 @@ func TestFeedEvents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := append(c.want, reconcile.Request{Person: "00uSound", Priority: reconcile.Joiner, Trigger: okta.TriggerLog, Event: "u-1"})
+			want := slices.Concat(c.want, []reconcile.Request{{Person: "00uSound", Priority: reconcile.Joiner, Trigger: okta.TriggerLog, Event: "u-1"}})
 			if diff := cmp.Diff(want, page.Requests); diff != "" || !page.More || page.Failed != c.failed {
 				t.Errorf("%s\n%+v", diff, page)
 			}

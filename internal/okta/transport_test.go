@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -283,6 +284,7 @@ func TestCertificates(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"id":"x"}`)
 	}))
+	org.Config.ErrorLog = log.New(io.Discard, "", 0)
 	org.StartTLS()
 	t.Cleanup(org.Close)
 	file := t.TempDir() + "/ca.pem"
