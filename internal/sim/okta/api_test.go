@@ -73,13 +73,13 @@ func TestEveryAnswerCarriesOktasHeadersAndErrorShape(t *testing.T) {
 	}
 	w.refused(405, "E0000022", "PATCH", "/api/v1/users", object{})
 	w.refused(405, "E0000022", "GET", "/api/v1/nothing", nil)
-	req, _ := http.NewRequestWithContext(t.Context(), "POST", w.url+"/api/v1/users", strings.NewReader("{"))
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/api/v1/users", strings.NewReader("{"))
 	req.Header.Set("Authorization", "SSWS dev-token")
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	must(t, err)
 	resp.Body.Close()
-	if resp.StatusCode != 400 {
+	if resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("broken JSON: %d", resp.StatusCode)
 	}
 }

@@ -159,7 +159,7 @@ func TestControlRedeliversResetsAndWaits(t *testing.T) {
 func TestControlRefusesOtherSites(t *testing.T) {
 	t.Parallel()
 	w := open(t, okta.Config{})
-	req, err := http.NewRequestWithContext(t.Context(), "POST", w.url+"/_sim/reset", strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/_sim/reset", strings.NewReader("{}"))
 	must(t, err)
 	req.Header.Set("Origin", "https://evil.example")
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)

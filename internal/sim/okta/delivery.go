@@ -229,7 +229,7 @@ func (o *Org) post(ctx context.Context, h *hook, events []*event, kind string) D
 	if d.Outcome == "failed" && ctx.Err() == nil {
 		o.cfg.Log.Warn("event hook delivery failed", "hook", h.id, "attempts", d.Attempt, "events", len(events), "reason", d.Error)
 		o.mu.Lock()
-		o.record(o.newEvent(&o.back, "event_hook.delivery", systemActor, outcome{"FAILURE", shorten(d.Error)}, []target{h.target()}))
+		o.record(o.newEvent(&o.back, "event_hook.delivery", systemActor, outcome{"FAILURE", shorten(d.Error)}, []target{h.target()})) //nolint:contextcheck // deliveries of this event end with the org, not with this one
 		o.mu.Unlock()
 	}
 	return d

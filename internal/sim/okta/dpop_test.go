@@ -72,7 +72,7 @@ func TestDPoP(t *testing.T) {
 	token := good.obj()["access_token"].(string)
 	call := func(scheme string, header http.Header) answer {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), "GET", w.url+"/api/v1/users?limit=2", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/api/v1/users?limit=2", nil)
 		must(t, err)
 		maps.Copy(req.Header, header)
 		req.Header.Set("Authorization", scheme+" "+token)

@@ -3,6 +3,7 @@ package okta
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -156,7 +157,7 @@ func (f Fault) normalized(endpoints []route) (Fault, error) {
 	case f.Status < 200 || f.Status > 599:
 		return f, fmt.Errorf("status %d is none of an answer", f.Status)
 	case f.Percent < 0 || f.Percent > 100 || f.Page < 0 || f.Size < 0:
-		return f, fmt.Errorf("a number is out of range")
+		return f, errors.New("a number is out of range")
 	case f.Delay < 0 || f.Delay == 0 && f.Kind == FaultLatency:
 		return f, fmt.Errorf("kind %s with delay %v", f.Kind, f.Delay)
 	}

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -162,7 +163,7 @@ func (p *filterParser) scan(s string) error {
 		case '"':
 			quoted, err := strconv.QuotedPrefix(s)
 			if err != nil {
-				return fmt.Errorf("unterminated string")
+				return errors.New("unterminated string")
 			}
 			text, err := strconv.Unquote(quoted)
 			if err != nil {
@@ -193,7 +194,7 @@ func (p *filterParser) accept(word string) bool {
 
 func (p *filterParser) next() (token, error) {
 	if len(p.toks) == 0 {
-		return token{}, fmt.Errorf("unexpected end")
+		return token{}, errors.New("unexpected end")
 	}
 	t := p.toks[0]
 	p.toks = p.toks[1:]
@@ -222,7 +223,7 @@ func (p *filterParser) and() (filter, error) {
 
 func (p *filterParser) unary() (filter, error) {
 	if p.depth++; p.depth > 100 {
-		return nil, fmt.Errorf("nested too deep")
+		return nil, errors.New("nested too deep")
 	}
 	defer func() { p.depth-- }()
 	if p.accept("not") {
@@ -232,7 +233,7 @@ func (p *filterParser) unary() (filter, error) {
 	if p.accept("(") {
 		f, err := p.or()
 		if err == nil && !p.accept(")") {
-			err = fmt.Errorf("missing )")
+			err = errors.New("missing )")
 		}
 		return f, err
 	}

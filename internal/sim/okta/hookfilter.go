@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -59,7 +60,7 @@ func scanEL(s string) ([]elToken, error) {
 		case c == '\'' || c == '"':
 			text, n, ok := quotedEL(rest)
 			if !ok {
-				return nil, fmt.Errorf("unterminated string")
+				return nil, errors.New("unterminated string")
 			}
 			toks = append(toks, elToken{'s', text})
 			i += n
@@ -168,7 +169,7 @@ func (p *elParser) and(inTarget bool) (elCond, error) {
 
 func (p *elParser) test(inTarget bool) (elCond, error) {
 	if p.depth++; p.depth > 100 {
-		return nil, fmt.Errorf("nested too deep")
+		return nil, errors.New("nested too deep")
 	}
 	defer func() { p.depth-- }()
 	if _, ok := p.accept('o', "("); ok {
@@ -189,7 +190,7 @@ func (p *elParser) test(inTarget bool) (elCond, error) {
 		return nil, err
 	}
 	if _, ok := p.accept('o', "."); !ok {
-		return nil, fmt.Errorf("want a field of event")
+		return nil, errors.New("want a field of event")
 	}
 	return p.eventTest()
 }

@@ -360,7 +360,7 @@ func (o *Org) VerifyHook(ctx context.Context, id string) error {
 	default:
 		h.verified = true
 	}
-	o.record(e)
+	o.record(e) //nolint:contextcheck // deliveries of this event end with the org, not with the caller
 	if err != nil {
 		return invalid("eventHook", "Unable to verify event hook. Hook "+h.name+" execution failed")
 	}

@@ -156,7 +156,7 @@ func TestVerificationRetriesOnceAndFails(t *testing.T) {
 	}{
 		"second try": {func(n int64, w http.ResponseWriter, r *http.Request) {
 			if n == 1 {
-				w.WriteHeader(500)
+				w.WriteHeader(http.StatusInternalServerError)
 				return
 			}
 			fmt.Fprintf(w, `{"verification":%q}`, r.Header.Get("X-Okta-Verification-Challenge"))
@@ -165,7 +165,7 @@ func TestVerificationRetriesOnceAndFails(t *testing.T) {
 		"plain echo": {func(_ int64, w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, r.Header.Get("X-Okta-Verification-Challenge"))
 		}, false},
-		"unauthorized": {func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, false},
+		"unauthorized": {func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, false},
 		"too slow":     {func(_ int64, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, false},
 	} {
 		t.Run(name, func(t *testing.T) {

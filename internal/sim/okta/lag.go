@@ -17,7 +17,8 @@ type version struct {
 // can reach any more are forgotten.
 func (o *Org) show(id string, v version) {
 	v.from = o.now()
-	list := append(o.shown[id], v)
+	list := o.shown[id]
+	list = append(list, v)
 	for len(list) > 1 && v.from.Sub(list[1].from) > maxSearchLag {
 		list = list[1:]
 	}

@@ -244,8 +244,8 @@ func TestEventsLookLikePublishedOnes(t *testing.T) {
 			t.Errorf("%s: keys of the delivery differ (-published +ours):\n%s", kind, diff)
 			continue
 		}
-		sent, real := got[kind]["data"].(object)["events"].([]any)[0].(object), want["data"].(object)["events"].([]any)[0].(object)
-		compareWords(t, kind, real, sent)
+		sent, told := got[kind]["data"].(object)["events"].([]any)[0].(object), want["data"].(object)["events"].([]any)[0].(object)
+		compareWords(t, kind, told, sent)
 		for _, k := range []string{"eventType", "eventTypeVersion", "cloudEventsVersion", "contentType"} {
 			if got[kind][k] != want[k] {
 				t.Errorf("%s: envelope %s is %v", kind, k, got[kind][k])
@@ -266,9 +266,9 @@ func TestEventsLookLikePublishedOnes(t *testing.T) {
 
 // compareWords compares what does not depend on the ids of this run. The
 // changed attributes of a real event are in no stated order.
-func compareWords(t *testing.T, kind string, real, ours object) {
+func compareWords(t *testing.T, kind string, told, ours object) {
 	t.Helper()
-	a, b := words(real), words(ours)
+	a, b := words(told), words(ours)
 	for _, w := range []object{a, b} {
 		if s, ok := w["changed"].(string); ok {
 			list := strings.Split(s, ",")

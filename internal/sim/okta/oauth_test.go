@@ -96,7 +96,7 @@ func sign(t *testing.T, key crypto.Signer, header, claims object) string {
 
 func (w *world) form(form url.Values, header http.Header) answer {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), "POST", w.url+"/oauth2/v1/token", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/oauth2/v1/token", strings.NewReader(form.Encode()))
 	must(w.t, err)
 	maps.Copy(req.Header, header)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")

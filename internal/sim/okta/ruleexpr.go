@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -71,7 +72,7 @@ func (p *ruleParser) both() (ruleFilter, error) {
 
 func (p *ruleParser) one() (ruleFilter, error) {
 	if p.depth++; p.depth > 100 {
-		return nil, fmt.Errorf("nested too deep")
+		return nil, errors.New("nested too deep")
 	}
 	defer func() { p.depth-- }()
 	if p.takes("!", "not") {
@@ -81,7 +82,7 @@ func (p *ruleParser) one() (ruleFilter, error) {
 	if _, ok := p.accept('o', "("); ok {
 		f, err := p.either()
 		if _, closed := p.accept('o', ")"); err == nil && !closed {
-			err = fmt.Errorf("missing )")
+			err = errors.New("missing )")
 		}
 		return f, err
 	}
@@ -114,14 +115,14 @@ func (p *ruleParser) function() (ruleFilter, error) {
 		return nil, err
 	}
 	if _, ok := p.accept('o', ","); !ok {
-		return nil, fmt.Errorf("missing ,")
+		return nil, errors.New("missing ,")
 	}
 	part, err := p.value()
 	if err != nil {
 		return nil, err
 	}
 	if _, ok := p.accept('o', ")"); !ok {
-		return nil, fmt.Errorf("missing )")
+		return nil, errors.New("missing )")
 	}
 	return func(u *user) bool {
 		text, ok := s(u).(string)
@@ -146,7 +147,7 @@ func (p *ruleParser) value() (ruleValue, error) {
 		_, dot := p.accept('o', ".")
 		name, ok := p.accept('w')
 		if !dot || !ok {
-			return nil, fmt.Errorf("want an attribute after user")
+			return nil, errors.New("want an attribute after user")
 		}
 		return func(u *user) any {
 			switch v := u.profile[name].(type) {
@@ -156,5 +157,5 @@ func (p *ruleParser) value() (ruleValue, error) {
 			return new(bool) // equal to nothing
 		}, nil
 	}
-	return nil, fmt.Errorf("want a value")
+	return nil, errors.New("want a value")
 }

@@ -59,7 +59,7 @@ func (o *Org) faultyAnswer(w http.ResponseWriter, c *call, rt route, f *Fault) {
 // wait reports whether the client is still there after d; with d of zero it
 // waits until the client is gone.
 func wait(r *http.Request, d time.Duration) bool {
-	io.Copy(io.Discard, r.Body) // only then the server notices that the client goes
+	_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client goes
 	var after <-chan time.Time
 	if d > 0 {
 		timer := time.NewTimer(d)
@@ -109,7 +109,7 @@ func reset(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
+		_ = tcp.SetLinger(0) // without it the client sees an end: a fault as well
 	}
 	conn.Close()
 }
@@ -121,14 +121,14 @@ func bomb(w http.ResponseWriter, size int64) {
 	w.WriteHeader(http.StatusOK)
 	z := gzip.NewWriter(w)
 	blank := bytes.Repeat([]byte(" "), 1<<16)
-	z.Write([]byte("["))
+	_, _ = z.Write([]byte("[")) // what fails here fails below
 	for left := size - 2; left > 0; left -= int64(len(blank)) {
 		if _, err := z.Write(blank[:min(left, int64(len(blank)))]); err != nil {
 			return // the client has had enough
 		}
 	}
-	z.Write([]byte("]"))
-	z.Close()
+	_, _ = z.Write([]byte("]"))
+	_ = z.Close()
 }
 
 // cut sends half of an answer: as all there is, or with the connection closed
@@ -146,9 +146,9 @@ func (o *Org) cut(w http.ResponseWriter, c *call, rt route, f *Fault) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)+2))
 	}
 	w.WriteHeader(rec.status)
-	w.Write(body[:len(body)/2])
+	_, _ = w.Write(body[:len(body)/2]) // a client that is gone needs none
 	if f.Kind == FaultTruncate {
-		http.NewResponseController(w).Flush()
+		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -313,7 +313,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(b)
+	_, _ = w.Write(b) // a client that is gone needs no answer
 }
 
 // decode reads the request body into v. An empty body leaves v alone.
