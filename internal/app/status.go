@@ -36,8 +36,8 @@ type Outcomes struct {
 	Refusals map[plan.Code]uint64   `json:"refusals"`
 	Failed   uint64                 `json:"failed"` // attempts
 	Dead     uint64                 `json:"dead"`
-	Slowest  time.Duration          `json:"slowest"` // from request to change
-	Total    time.Duration          `json:"total"`   // of all changes
+	Slowest  time.Duration          `json:"slowest_ns"` // from request to change
+	Total    time.Duration          `json:"total_ns"`   // of all changes
 }
 
 // Ready is the Status of a program that can store requests.
@@ -189,9 +189,9 @@ func (o *outcomes) snapshot() Outcomes {
 type Calls struct {
 	Calls     uint64        `json:"calls"`
 	Throttled uint64        `json:"throttled"`
-	Failed    uint64        `json:"failed"` // other than throttled
-	Waited    time.Duration `json:"waited"` // for their turn, all together
-	Took      time.Duration `json:"took"`   // all together
+	Failed    uint64        `json:"failed"`    // other than throttled
+	Waited    time.Duration `json:"waited_ns"` // for their turn, all together
+	Took      time.Duration `json:"took_ns"`   // all together
 }
 
 // calls counts by operation.

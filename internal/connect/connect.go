@@ -179,12 +179,12 @@ func (i *Instance) Close() { i.http.CloseIdleConnections() }
 
 // Info is what Amazon Connect says about the instance.
 type Info struct {
-	ID       string
-	ARN      string
-	Alias    string
-	Region   string
-	Identity string // SAML, CONNECT_MANAGED or EXISTING_DIRECTORY
-	Status   string // ACTIVE, CREATION_IN_PROGRESS or CREATION_FAILED
+	ID       string `json:"id"`
+	ARN      string `json:"arn"`
+	Alias    string `json:"alias"`
+	Region   string `json:"region"`
+	Identity string `json:"identity"` // SAML, CONNECT_MANAGED or EXISTING_DIRECTORY
+	Status   string `json:"status"`   // ACTIVE, CREATION_IN_PROGRESS or CREATION_FAILED
 }
 
 // Check asks whether the instance can be worked on. Only an active one that

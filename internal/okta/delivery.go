@@ -18,13 +18,13 @@ import (
 // Ignored counts events that gave rise to no request, by the reason. Each
 // counts once, for the first reason that holds.
 type Ignored struct {
-	Unreadable int64 // a value of the wrong kind, or no usable uuid, time or id
-	Preview    int64 // sample data, sent by Okta's console: outcome "Success"
-	OtherType  int64 // an event type that asks nothing of us
-	NotSuccess int64 // an outcome other than SUCCESS
-	Untargeted int64 // not about exactly one user and at least one group
-	OtherGroup int64 // about groups that are not configured
-	OtherApp   int64 // about apps that are not configured
+	Unreadable int64 `json:"unreadable"`  // a value of the wrong kind, or no usable uuid, time or id
+	Preview    int64 `json:"preview"`     // sample data, sent by Okta's console: outcome "Success"
+	OtherType  int64 `json:"other_type"`  // an event type that asks nothing of us
+	NotSuccess int64 `json:"not_success"` // an outcome other than SUCCESS
+	Untargeted int64 `json:"untargeted"`  // not about exactly one user and at least one group
+	OtherGroup int64 `json:"other_group"` // about groups that are not configured
+	OtherApp   int64 `json:"other_app"`   // about apps that are not configured
 }
 
 func (i *Ignored) add(n Ignored) {

@@ -122,20 +122,20 @@ type Hook struct {
 
 // HookStats counts what a Hook has answered since it was made.
 type HookStats struct {
-	Deliveries int64   // answered 204
-	Events     int64   // that became requests
-	Groups     int64   // events about whole groups
-	Ignored    Ignored // events of those deliveries that did not
+	Deliveries int64   `json:"deliveries"` // answered 204
+	Events     int64   `json:"events"`     // that became requests
+	Groups     int64   `json:"groups"`     // events about whole groups
+	Ignored    Ignored `json:"ignored"`    // events of those deliveries that did not
 
-	Verifications    int64 // answered 200
-	BadRequest       int64 // answered 400
-	Unauthorized     int64 // answered 401
-	MethodNotAllowed int64 // answered 405
-	TooLarge         int64 // answered 413
-	Unsupported      int64 // answered 415
-	Unavailable      int64 // answered 503
+	Verifications    int64 `json:"verifications"`      // answered 200
+	BadRequest       int64 `json:"bad_request"`        // answered 400
+	Unauthorized     int64 `json:"unauthorized"`       // answered 401
+	MethodNotAllowed int64 `json:"method_not_allowed"` // answered 405
+	TooLarge         int64 `json:"too_large"`          // answered 413
+	Unsupported      int64 `json:"unsupported"`        // answered 415
+	Unavailable      int64 `json:"unavailable"`        // answered 503
 
-	LastDelivery time.Time // when the last 204 was given; zero: never
+	LastDelivery time.Time `json:"last_delivery,omitzero"` // when the last 204 was given; zero: never
 }
 
 // NewHook makes a Hook. Secrets, Groups and Queue are required.

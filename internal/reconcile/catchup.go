@@ -28,7 +28,7 @@ type place struct {
 // CaughtUp is the result of a catch-up.
 type CaughtUp struct {
 	Started  time.Time     `json:"started"`
-	Took     time.Duration `json:"took"`
+	Took     time.Duration `json:"took_ns"`
 	Pages    int           `json:"pages"`
 	Requests int           `json:"requests"`
 	Failed   int           `json:"failed"` // deliveries that Okta says it could not make

@@ -12,7 +12,7 @@ import (
 // Swept is the result of a sweep.
 type Swept struct {
 	Started  time.Time         `json:"started"`
-	Took     time.Duration     `json:"took"`
+	Took     time.Duration     `json:"took_ns"`
 	People   int               `json:"people"`
 	Agents   int               `json:"agents"`  // of this deployment
 	Changes  int               `json:"changes"` // people who were enqueued
