@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"connectroster": main})
+	testscript.Main(suite{m}, map[string]func(){"connectroster": main})
 }
 
 // TestScripts plays the flows of testdata/script with the real binary and the

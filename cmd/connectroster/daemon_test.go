@@ -1,0 +1,768 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"connectroster/internal/reconcile"
+	simconnect "connectroster/internal/sim/connect"
+	simokta "connectroster/internal/sim/okta"
+	"connectroster/internal/sqlite"
+)
+
+// suite runs the tests of this package. Most of them wait for other processes
+// and for the engine's delays, so that many can run side by side.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	_ = flag.Set("test.parallel", "16") // a flag of the command line still wins
+	dir, err := os.MkdirTemp("", "connectroster-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Setenv(suiteFolder, dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return s.M.Run()
+}
+
+// suiteFolder is the variable that names a folder which lasts for all tests.
+const suiteFolder = "CONNECTROSTER_TEST_FOLDER"
+
+// binary builds the program as it is released, but with its failpoints, at the
+// first call.
+var binary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(os.Getenv(suiteFolder), "connectroster")
+	if out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func program(t *testing.T) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("skipped: the daemon is driven by signals here, which Windows lacks")
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("skipped: the go command is needed to build the program, and it is not in the PATH")
+	}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// full reports whether the long form of a test is wanted.
+func full() bool { return os.Getenv("CONNECTROSTER_FULL") == "1" }
+
+// setup says how a world differs from the usual one: no limit on calls, and one
+// file for everything in a folder of its own.
+type setup struct {
+	config   string              // more lines of the configuration
+	instance string              // config key connect.instance
+	rate     float64             // config key connect.rate
+	database string              // config key store.sqlite
+	format   string              // config key log.format
+	connect  simconnect.Settings // of the simulated instance; its zero value has no limits
+	away     bool                // Amazon Connect cannot be reached until arrive
+}
+
+const (
+	hookSecret = "the-secret-of-these-tests"
+	agentGroup = "Amazon Connect Agents"
+)
+
+// world is an Okta org and an Amazon Connect instance, both simulated in this
+// process, and a folder for a daemon between them, which is a process of its
+// own. Its addresses stay when it is started again.
+type world struct {
+	t        *testing.T
+	dir      string
+	database string
+	org      *simokta.Org
+	group    simokta.Group
+	hook     simokta.Hook
+	instance *simconnect.Instance
+	connect  string // address of the instance
+	listen   string // where hooks are taken
+	admin    string
+}
+
+func newWorld(t *testing.T, s setup) *world {
+	t.Helper()
+	program(t)
+	w := &world{t: t, dir: t.TempDir(), database: s.database}
+	w.listen, w.admin, w.connect = privateAddress(t), privateAddress(t), privateAddress(t)
+	if w.database == "" {
+		w.database = filepath.Join(w.dir, "connectroster.db")
+	}
+	var err error
+	if w.instance, err = simconnect.New(simconnect.Config{Settings: &s.connect}); err != nil {
+		t.Fatal(err)
+	}
+	if w.org, err = simokta.New(simokta.Config{AllowHTTP: true, Now: distinct()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := w.org.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if w.group, err = w.org.AddGroup(agentGroup); err != nil {
+		t.Fatal(err)
+	}
+	if !s.away {
+		w.arrive()
+	}
+	w.configure(s)
+	return w
+}
+
+// arrive makes Amazon Connect reachable.
+func (w *world) arrive() {
+	w.t.Helper()
+	listener, err := net.Listen("tcp", w.connect)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(w.instance)
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	w.t.Cleanup(server.Close)
+}
+
+func (w *world) configure(s setup) {
+	w.t.Helper()
+	if s.instance == "" {
+		s.instance = w.instance.ID()
+	}
+	if s.rate == 0 {
+		s.rate = 1000
+	}
+	if s.format == "" {
+		s.format = "text"
+	}
+	text := fmt.Sprintf(`name: tests
+policy: create-only
+listen: %s
+admin_listen: %s
+socket: %q
+allow_loopback: true
+connect: {instance: %s, region: eu-central-1, rate: %g, burst: 5}
+personas:
+  agent: {routing_profile: Basic Routing Profile, security_profiles: [Agent]}
+rules:
+  - {groups: [%s], persona: agent}
+store: {sqlite: %q}
+log: {level: debug, format: %s}
+%s`, w.listen, w.admin, w.socket(), s.instance, s.rate, agentGroup, w.database, s.format, s.config)
+	if err := os.WriteFile(w.file(), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) file() string { return filepath.Join(w.dir, "connectroster.yaml") }
+func (w *world) url() string  { return "http://" + w.listen + "/hooks/okta" }
+
+// socket is short enough for every system, which the folder of a test is not.
+func (w *world) socket() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("cr-%x.sock", sha256.Sum256([]byte(w.dir)))[:24])
+}
+
+// child is a running command.
+type child struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	output output
+	ended  chan struct{} // closed when the process is gone
+}
+
+// output collects what a process writes, on both of its streams.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// start runs the daemon with more variables in its environment.
+func (w *world) start(env ...string) *child {
+	w.t.Helper()
+	return w.run(env, program(w.t), "serve", "--config", w.file())
+}
+
+// run starts a command in the world's folder and environment. It is killed at
+// the end of the test if it still runs then.
+func (w *world) run(env []string, name string, args ...string) *child {
+	w.t.Helper()
+	c := &child{t: w.t, cmd: exec.CommandContext(w.t.Context(), name, args...), ended: make(chan struct{})}
+	c.cmd.Dir = w.dir
+	c.cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + os.TempDir(),
+		"OKTA_HOOK_SECRET=" + hookSecret,
+		"AWS_ENDPOINT_URL_CONNECT=http://" + w.connect,
+		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+	}, env...)
+	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
+	c.cmd.WaitDelay = 5 * time.Second
+	if err := c.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		_ = c.cmd.Wait() // how it ended is in the ProcessState
+		close(c.ended)
+	}()
+	w.t.Cleanup(func() { // the context of the test has killed it
+		<-c.ended
+		_ = os.Remove(w.socket())
+		if w.t.Failed() {
+			w.t.Logf("%s %s: %s\n%s", filepath.Base(name), strings.Join(args, " "), c.cmd.ProcessState, tail(c.output.String(), 60))
+		}
+	})
+	return c
+}
+
+// tail gives the last n lines.
+func tail(text string, n int) string {
+	lines := strings.SplitAfter(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "")
+}
+
+// patience is how long things that happen soon may take on a busy machine.
+const patience = 60 * time.Second
+
+// eventually asks until the answer is nil.
+func eventually(t *testing.T, within time.Duration, ask func() error) {
+	t.Helper()
+	end := time.Now().Add(within)
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after %s still: %v", within, err)
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// started runs the daemon and waits until it can acknowledge.
+func (w *world) started(env ...string) *child {
+	w.t.Helper()
+	c := w.start(env...)
+	w.ready(c)
+	return c
+}
+
+func (w *world) ready(c *child) {
+	w.t.Helper()
+	eventually(w.t, patience, func() error {
+		if !c.alive() {
+			w.t.Fatalf("the daemon ended before it was ready: %s", c.cmd.ProcessState)
+		}
+		status, answer, err := call(http.MethodGet, "http://"+w.listen+"/readyz", nil, nil)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d: %s", status, answer)
+		}
+		return err
+	})
+}
+
+func (c *child) alive() bool {
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+func (c *child) signal(s os.Signal) {
+	c.t.Helper()
+	if err := c.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		c.t.Fatal(err)
+	}
+}
+
+// kill ends the process as the kernel does when memory runs out.
+func (c *child) kill() {
+	c.t.Helper()
+	c.signal(syscall.SIGKILL)
+	c.wait(patience)
+}
+
+// stop asks the process to end, and demands that it does so cleanly.
+func (c *child) stop() {
+	c.t.Helper()
+	c.signal(syscall.SIGTERM)
+	c.wait(patience)
+	if code := c.cmd.ProcessState.ExitCode(); code != 0 {
+		c.t.Errorf("the daemon ended with %s after SIGTERM, want exit code 0", c.cmd.ProcessState)
+	}
+}
+
+// wait waits for the process to end and tells how it did.
+func (c *child) wait(within time.Duration) string {
+	c.t.Helper()
+	select {
+	case <-c.ended:
+	case <-time.After(within):
+		c.t.Fatalf("the process still runs after %s", within)
+	}
+	return c.cmd.ProcessState.String()
+}
+
+// subscribe creates the event hook in the org and has it verified. The daemon
+// must be ready.
+func (w *world) subscribe() {
+	w.t.Helper()
+	var err error
+	w.hook, err = w.org.AddHook(simokta.HookConfig{
+		Name: "connectroster", URI: w.url(), AuthValue: hookSecret,
+		Events: []string{"group.user_membership.add", "group.user_membership.remove"},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.org.VerifyHook(w.t.Context(), w.hook.ID); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// hire adds the n-th person to the org, not yet to the group.
+func (w *world) hire(n int) simokta.User {
+	w.t.Helper()
+	user, err := w.org.AddUser(simokta.NewUser{
+		Login: fmt.Sprintf("person%d@example.com", n), FirstName: fmt.Sprintf("First%d", n), LastName: fmt.Sprintf("Last%d", n),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return user
+}
+
+func (w *world) join(u simokta.User)  { w.must(w.org.Join(u.ID, w.group.ID)) }
+func (w *world) leave(u simokta.User) { w.must(w.org.Leave(u.ID, w.group.ID)) }
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// idle waits until Okta has delivered, or given up, everything.
+func (w *world) idle() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	w.must(w.org.Idle(ctx))
+}
+
+// story is what Okta knows of the events about our group: who was put in and
+// taken out, in order, and which of it was acknowledged.
+type story struct {
+	events       []simokta.EventRecord
+	acknowledged map[string]bool // by uuid
+}
+
+func (w *world) story() story {
+	s := story{acknowledged: map[string]bool{}}
+	for _, e := range w.org.Events("group.user_membership.add", "group.user_membership.remove") {
+		if slices.Contains(e.Targets, w.group.ID) {
+			s.events = append(s.events, e)
+		}
+	}
+	for _, d := range w.org.Deliveries() {
+		if d.Status/100 == 2 {
+			for _, uuid := range d.Events {
+				s.acknowledged[uuid] = true
+			}
+		}
+	}
+	return s
+}
+
+// lost gives the events that nobody acknowledged.
+func (s story) lost() []string {
+	var out []string
+	for _, e := range s.events {
+		if !s.acknowledged[e.UUID] {
+			out = append(out, e.UUID)
+		}
+	}
+	return out
+}
+
+// members says of everybody in the story whether they must have an agent (true)
+// or may have one (false). Policy create-only removes nobody, and whether a
+// delivery without an answer was stored is open.
+func (s story) members() map[string]bool {
+	must := map[string]bool{}
+	for _, e := range s.events {
+		person := e.Targets[slices.IndexFunc(e.Targets, func(id string) bool { return strings.HasPrefix(id, "00u") })]
+		joined := e.Type == "group.user_membership.add"
+		switch {
+		case s.acknowledged[e.UUID]:
+			must[person] = joined
+		case !joined:
+			must[person] = false
+		default:
+			must[person] = must[person] || false
+		}
+	}
+	return must
+}
+
+// redeliver sends again what nobody acknowledged, as the reading of Okta's
+// System Log would. All of it must be taken now.
+func (w *world) redeliver() (count int) {
+	w.t.Helper()
+	lost := w.story().lost()
+	for part := range slices.Chunk(lost, 100) {
+		_, err := w.org.Redeliver(w.t.Context(), w.hook.ID, part...)
+		w.must(err)
+	}
+	if left := w.story().lost(); len(left) > 0 {
+		w.t.Fatalf("%d of %d deliveries were refused again", len(left), len(lost))
+	}
+	return len(lost)
+}
+
+// agent is what this test wants to know of an agent.
+type agent struct {
+	Username, First, Last string
+	Routing               string
+	Security              []string
+	Phone                 simconnect.PhoneConfig
+	Tags                  map[string]string
+}
+
+// wanted is the agent of a user as the configuration describes it, worked out
+// here apart from the product.
+func (w *world) wanted(u simokta.User) agent {
+	first, _ := u.Profile["firstName"].(string)
+	last, _ := u.Profile["lastName"].(string)
+	phone := simconnect.PhoneConfig{PhoneType: "SOFT_PHONE"}
+	phone.AfterContactWorkTimeLimit = 30
+	return agent{
+		Username: u.Login, First: first, Last: last, Phone: phone,
+		Routing:  w.instance.RoutingProfileID("Basic Routing Profile"),
+		Security: []string{w.instance.SecurityProfileID("Agent")},
+		Tags:     map[string]string{"connectroster:owner": u.ID, "connectroster:deployment": "tests", "connectroster:state": "active"},
+	}
+}
+
+// roster compares the agents in Amazon Connect with the story. Agents that are
+// wrong fail the test, since nothing will mend them; missing ones are the error.
+func (w *world) roster(members map[string]bool) error {
+	w.t.Helper()
+	have := map[string]bool{}
+	for _, a := range w.instance.Agents() {
+		owner := a.Tags["connectroster:owner"]
+		if _, known := members[owner]; !known {
+			w.t.Fatalf("agent %s is nobody's who ever was in the group", a.Username)
+		}
+		if have[owner] {
+			w.t.Fatalf("person %s has two agents", owner)
+		}
+		have[owner] = true
+		user, err := w.org.User(owner)
+		w.must(err)
+		got := agent{
+			Username: a.Username, First: a.IdentityInfo.FirstName, Last: a.IdentityInfo.LastName,
+			Routing: a.RoutingProfile, Security: a.SecurityProfiles, Phone: a.PhoneConfig, Tags: a.Tags,
+		}
+		if diff := cmp.Diff(w.wanted(user), got); diff != "" {
+			w.t.Fatalf("agent %s (-want +got):\n%s", a.Username, diff)
+		}
+	}
+	missing := 0
+	for person, must := range members {
+		if must && !have[person] {
+			missing++
+		}
+	}
+	if missing > 0 {
+		return fmt.Errorf("%d of %d people who must have an agent have none", missing, len(members))
+	}
+	return nil
+}
+
+// converge waits until the roster is as the story wants it and the daemon has
+// nothing left to do. An agent of which it is not known whether it was created
+// is looked for after 2, 10 and 60 seconds.
+func (w *world) converge() {
+	w.t.Helper()
+	members := w.story().members()
+	eventually(w.t, 3*time.Minute, func() error {
+		var status struct {
+			Backlog struct{ Due, Waiting, Working int }
+		}
+		w.must(json.Unmarshal([]byte(w.api(http.MethodGet, "/v1/status")), &status))
+		if b := status.Backlog; b.Due+b.Waiting+b.Working > 0 {
+			return fmt.Errorf("there is work left: %+v", b)
+		}
+		return w.roster(members)
+	})
+}
+
+// audit checks the records once the daemon has ended: one creation per agent in
+// Amazon Connect and in the journal, and a journal whose chains hold.
+func (w *world) audit() {
+	w.t.Helper()
+	agents := w.instance.Agents()
+	for _, e := range w.instance.Ledger() {
+		if e.Operation != "CreateUser" {
+			w.t.Errorf("Amazon Connect was asked for %s, want CreateUser alone", e.Operation)
+		}
+	}
+	if n := len(w.instance.Ledger()); n != len(agents) {
+		w.t.Errorf("%d writes for %d agents", n, len(agents))
+	}
+	store := w.open()
+	defer func() { w.must(store.Close()) }()
+	w.must(store.Verify(w.t.Context(), ""))
+	entries, err := store.Recent(w.t.Context(), reconcile.Query{Limit: 1 << 30})
+	w.must(err)
+	created := map[string]int{}
+	for _, e := range entries {
+		if e.Kind == reconcile.EntryChange {
+			created[e.Agent]++
+		}
+	}
+	for _, a := range agents {
+		if created[a.ID] != 1 {
+			w.t.Errorf("the journal has %d entries for the creation of agent %s", created[a.ID], a.ID)
+		}
+	}
+	if len(created) != len(agents) {
+		w.t.Errorf("the journal tells of %d agents, and there are %d", len(created), len(agents))
+	}
+}
+
+// open opens the database, which no daemon may be using.
+func (w *world) open() *sqlite.Store {
+	w.t.Helper()
+	store, err := sqlite.Open(w.t.Context(), sqlite.Config{Path: w.database})
+	w.must(err)
+	return store
+}
+
+// stored gives the people about whom the database has facts.
+func (w *world) stored() map[string]bool {
+	w.t.Helper()
+	store := w.open()
+	defer func() { w.must(store.Close()) }()
+	people := map[string]bool{}
+	for f, err := range store.AllFacts(w.t.Context()) {
+		w.must(err)
+		people[f.Person] = true
+	}
+	return people
+}
+
+// api asks the daemon's socket.
+func (w *world) api(method, path string) string {
+	w.t.Helper()
+	status, answer, err := call(method, "unix:"+w.socket()+":"+path, nil, nil)
+	if err != nil || status >= 400 {
+		w.t.Fatalf("%s %s: status %d, %v: %s", method, path, status, err, answer)
+	}
+	return answer
+}
+
+// replay asks for everybody whom the daemon has given up once more.
+func (w *world) replay() (count int) {
+	w.t.Helper()
+	var dead []struct{ Person string }
+	w.must(json.Unmarshal([]byte(w.api(http.MethodGet, "/v1/dead")), &dead))
+	for _, d := range dead {
+		status, answer, err := call(http.MethodPost, "unix:"+w.socket()+":/v1/dead/"+d.Person+"/replay", nil, nil)
+		w.must(err)
+		if status != http.StatusOK && status != http.StatusNotFound { // a sweep may have come first
+			w.t.Fatalf("replay person %s: status %d: %s", d.Person, status, answer)
+		}
+	}
+	return len(dead)
+}
+
+// news is one event of Okta, made here to send what no Okta would.
+type news struct {
+	uuid, kind, person, login, name string
+	published                       time.Time
+}
+
+// arrival is the n-th person joining the group.
+func arrival(n int) news {
+	return news{
+		uuid: fmt.Sprintf("%08d-0000-11f0-9a3c-0242ac120001", n), kind: "group.user_membership.add",
+		person: fmt.Sprintf("00u%017d", n), login: fmt.Sprintf("p%d@example.com", n), name: fmt.Sprintf("First%d Last%d", n, n),
+		published: time.Date(2026, 11, 20, 10, 15, 0, 0, time.UTC),
+	}
+}
+
+// delivery writes the body of a POST with these events.
+func delivery(events ...news) []byte {
+	type target struct {
+		ID          string `json:"id"`
+		Type        string `json:"type"`
+		AlternateID string `json:"alternateId"`
+		DisplayName string `json:"displayName"`
+	}
+	type event struct {
+		UUID      string            `json:"uuid"`
+		Published time.Time         `json:"published"`
+		EventType string            `json:"eventType"`
+		Outcome   map[string]string `json:"outcome"`
+		Target    []target          `json:"target"`
+	}
+	list := make([]event, 0, len(events))
+	for _, e := range events {
+		list = append(list, event{
+			UUID: e.uuid, Published: e.published, EventType: e.kind, Outcome: map[string]string{"result": "SUCCESS"},
+			Target: []target{
+				{ID: e.person, Type: "User", AlternateID: e.login, DisplayName: e.name},
+				{ID: "00g3connectAaBbCcD5d", Type: "UserGroup", AlternateID: "unknown", DisplayName: agentGroup},
+			},
+		})
+	}
+	body, err := json.Marshal(map[string]any{"eventType": "com.okta.event_hook", "data": map[string]any{"events": list}})
+	if err != nil {
+		panic(err) // strings and times can always be written
+	}
+	return body
+}
+
+// client is a client of the hook whose connections end with the test.
+func client(t *testing.T, timeout time.Duration) *http.Client {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: timeout}
+}
+
+// post sends a delivery with the right secret and gives the status.
+func (w *world) post(ctx context.Context, c *http.Client, body []byte) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url(), bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Authorization", hookSecret)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// distinct is a clock that never shows the same millisecond twice: Okta's events
+// are ordered by it.
+func distinct() func() time.Time {
+	var mu sync.Mutex
+	var last time.Time
+	return func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		if !now.After(last.Add(time.Millisecond)) {
+			now = last.Add(time.Millisecond)
+		}
+		last = now
+		return now
+	}
+}
+
+// privateAddress finds a free address where nobody else on this machine will
+// look for one, if the system has more loopback addresses than the usual one.
+func privateAddress(t *testing.T) string {
+	t.Helper()
+	sum := sha256.Sum256([]byte(t.TempDir() + strconv.Itoa(os.Getpid())))
+	for _, host := range []string{fmt.Sprintf("127.%d.%d.%d", 1+sum[0]%254, sum[1], 1+sum[2]%254), "127.0.0.1"} {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			continue
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	t.Fatal("no free address on this machine")
+	return ""
+}
+
+// memory gives the resident memory of a process in MiB: now, and its peak since
+// the last resetPeak.
+func memory(t *testing.T, pid int) (now, peak float64) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Skipf("skipped: the memory of a process cannot be read here: %v", err)
+	}
+	read := func(name string) float64 {
+		_, rest, _ := strings.Cut(string(text), name+":")
+		fields := strings.Fields(rest)
+		if len(fields) == 0 {
+			t.Fatalf("no %s in /proc", name)
+		}
+		kib, err := strconv.Atoi(fields[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return float64(kib) / 1024
+	}
+	return read("VmRSS"), read("VmHWM")
+}
+
+// resetPeak begins the measurement of the peak anew. Source: proc(5), clear_refs.
+func resetPeak(t *testing.T, pid int) {
+	t.Helper()
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		t.Skipf("skipped: the peak of memory cannot be reset here: %v", err)
+	}
+}
