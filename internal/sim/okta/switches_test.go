@@ -190,6 +190,8 @@ func TestSearchLagsBehind(t *testing.T) {
 	if n := find("groups", `profile.name eq "Agents"`) + find("users", `profile.login sw "ana"`); n != 2 {
 		t.Errorf("after the lag search finds %d rows", n)
 	}
+	must(t, w.UpdateGroup(g.ID, "Crew", ""))
+	c.step(10 * time.Second)
 	must(t, w.UpdateGroup(g.ID, "Team", ""))
 	must(t, w.Suspend(u.ID))
 	if a, b := find("groups", `profile.name eq "Agents"`), find("users", `status eq "ACTIVE"`); a+b != 2 {
@@ -251,6 +253,7 @@ func TestGroupRulesWorkAsJobs(t *testing.T) {
 	must(t, w.UpdateProfile(manual.ID, object{"department": "Sales"}))
 	check("after two moves", "away@example.com", "manual@example.com")
 	must(t, w.Deactivate(away.ID))
+	must(t, w.UpdateProfile(away.ID, object{"department": "Sales"}))
 	check("a leaver stays", "away@example.com", "manual@example.com")
 	w.refused(400, "E0000001", "PUT", path, body)
 	w.want(204, "POST", path+"/lifecycle/deactivate", nil)
