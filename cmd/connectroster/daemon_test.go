@@ -541,15 +541,27 @@ func (w *world) converge() {
 	w.t.Helper()
 	members := w.story().members()
 	eventually(w.t, 3*time.Minute, func() error {
-		var status struct {
-			Backlog struct{ Due, Waiting, Working int }
-		}
-		w.must(json.Unmarshal([]byte(w.api(http.MethodGet, "/v1/status")), &status))
-		if b := status.Backlog; b.Due+b.Waiting+b.Working > 0 {
-			return fmt.Errorf("there is work left: %+v", b)
+		if err := w.rests(); err != nil {
+			return err
 		}
 		return w.roster(members)
 	})
+}
+
+// rests reports what the daemon still has to do.
+func (w *world) rests() error {
+	w.t.Helper()
+	var status struct {
+		Backlog struct {
+			Due, Waiting, Working *int
+		}
+	}
+	w.must(json.Unmarshal([]byte(w.api(http.MethodGet, "/v1/status")), &status))
+	b := status.Backlog
+	if n := *b.Due + *b.Waiting + *b.Working; n > 0 {
+		return fmt.Errorf("the daemon has work left for %d people", n)
+	}
+	return nil
 }
 
 // audit checks the records once the daemon has ended: one creation per agent in
