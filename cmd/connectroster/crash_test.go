@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -311,6 +310,7 @@ func TestKilledAtSyscalls(t *testing.T) {
 
 func killedAt(t *testing.T, name string, n int) (died bool, acknowledged int) {
 	w := newWorld(t, setup{})
+	t.Cleanup(w.end) // a strace that is killed leaves the daemon running
 	traced := w.run(nil, "strace", "-f", "-qq", "-o", filepath.Join(w.dir, "strace.txt"), "-e", "trace="+name,
 		"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", name, n), program(t), "serve", "--config", w.file())
 	eventually(t, patience, func() error {
@@ -329,11 +329,11 @@ func killedAt(t *testing.T, name string, n int) (died bool, acknowledged int) {
 			acked[e.person] = true
 		}
 		if err != nil {
+			died = true
 			break
 		}
 	}
-	died = !traced.alive()
-	if !died {
+	if died = died || !traced.alive(); !died {
 		w.end()
 	}
 	if how := traced.wait(patience); how != "signal: killed" {
@@ -350,17 +350,23 @@ func killedAt(t *testing.T, name string, n int) (died bool, acknowledged int) {
 	return died, len(acked)
 }
 
-// end kills the daemon behind strace, whose id is in the lock file.
+// end kills the daemon behind strace, if it runs. Its id is in the lock file, and
+// its command line says whether it is still ours.
 func (w *world) end() {
-	w.t.Helper()
 	text, err := os.ReadFile(w.database + ".lock")
-	w.must(err)
+	if err != nil {
+		return
+	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	w.must(err)
-	p, err := os.FindProcess(pid)
-	w.must(err)
-	if err := p.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		w.t.Fatal(err)
+	if err != nil {
+		return
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !strings.Contains(string(line), w.file()) {
+		return
+	}
+	if p, err := os.FindProcess(pid); err == nil {
+		_ = p.Kill() // it may be gone by now
 	}
 }
 

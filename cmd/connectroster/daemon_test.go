@@ -118,11 +118,14 @@ func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
 	program(t)
 	w := &world{t: t, dir: t.TempDir(), database: s.database}
-	w.listen, w.admin, w.connect = privateAddress(t), privateAddress(t), privateAddress(t)
+	addresses, err := freeAddresses(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.listen, w.admin, w.connect = addresses[0], addresses[1], addresses[2]
 	if w.database == "" {
 		w.database = filepath.Join(w.dir, "connectroster.db")
 	}
-	var err error
 	if w.instance, err = simconnect.New(simconnect.Config{Settings: &s.connect}); err != nil {
 		t.Fatal(err)
 	}
@@ -729,23 +732,6 @@ func distinct() func() time.Time {
 		last = now
 		return now
 	}
-}
-
-// privateAddress finds a free address where nobody else on this machine will
-// look for one, if the system has more loopback addresses than the usual one.
-func privateAddress(t *testing.T) string {
-	t.Helper()
-	sum := sha256.Sum256([]byte(t.TempDir() + strconv.Itoa(os.Getpid())))
-	for _, host := range []string{fmt.Sprintf("127.%d.%d.%d", 1+sum[0]%254, sum[1], 1+sum[2]%254), "127.0.0.1"} {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			continue
-		}
-		defer l.Close()
-		return l.Addr().String()
-	}
-	t.Fatal("no free address on this machine")
-	return ""
 }
 
 // memory gives the resident memory of a process in MiB: now, and its peak since

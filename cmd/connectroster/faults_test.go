@@ -366,12 +366,11 @@ func TestDrain(t *testing.T) {
 	told := time.Now()
 	daemon.signal(syscall.SIGTERM)
 	eventually(t, patience, func() error {
-		other, err := net.DialTimeout("tcp", w.listen, time.Second)
-		if err != nil {
-			return nil
+		if other, err := net.DialTimeout("tcp", w.listen, time.Second); err == nil {
+			_ = other.Close()
+			return fmt.Errorf("the daemon takes more connections after SIGTERM")
 		}
-		_ = other.Close()
-		return fmt.Errorf("the daemon takes more connections after SIGTERM")
+		return nil
 	})
 	if _, err := conn.Write(body[half:]); err != nil {
 		t.Fatal(err)

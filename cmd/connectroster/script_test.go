@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -60,11 +61,19 @@ func setupScript(env *testscript.Env) error {
 	return nil
 }
 
-// freeAddresses finds loopback addresses that nobody listens on.
+// freeAddresses finds loopback addresses that nobody listens on. They are on a
+// host of their own, where no other program of this machine looks for one
+// meanwhile, if the system has more loopback hosts than the usual one.
 func freeAddresses(n int) ([]string, error) {
+	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	if l, err := net.Listen("tcp", net.JoinHostPort(host, "0")); err == nil {
+		_ = l.Close()
+	} else {
+		host = "127.0.0.1"
+	}
 	var out []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		if err != nil {
 			return nil, err
 		}
