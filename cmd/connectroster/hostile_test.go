@@ -10,160 +10,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	simconnect "connectroster/internal/sim/connect"
 )
-
-// TestFlood sends good and bad deliveries, a thousand a second of each (P-46).
-// It runs alone, so that its figures mean something. What was acknowledged is
-// there after a kill, memory stays in bounds, and nobody without the secret gets
-// anything but 401.
-func TestFlood(t *testing.T) {
-	seconds := fraction(t, 5, 30)
-	// Amazon Connect takes two a second, so that the people stay in the queue.
-	w := newWorld(t, setup{rate: 2})
-	daemon := w.started()
-	pid := daemon.cmd.Process.Pid
-	idle, _ := memory(t, pid)
-	if idle >= 64 {
-		t.Errorf("an idle daemon has %.1f MiB, want less than 64", idle)
-	}
-	resetPeak(t, pid)
-
-	var acked sync.Map
-	var bad tally
-	good := new(tally)
-	var floods sync.WaitGroup
-	length := time.Duration(seconds) * time.Second
-	floods.Go(func() {
-		c := client(t, 10*time.Second)
-		flood(t.Context(), 1000, length, good, func(ctx context.Context, n int) (int, error) {
-			e := arrival(n)
-			status, err := w.post(ctx, c, delivery(e))
-			if err == nil && status == http.StatusNoContent {
-				acked.Store(e.person, true)
-			}
-			return status, err
-		})
-	})
-	floods.Go(func() {
-		c := client(t, 10*time.Second)
-		body := delivery(arrival(1 << 20))
-		flood(t.Context(), 1000, length, &bad, func(ctx context.Context, _ int) (int, error) {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url(), bytes.NewReader(body))
-			if err != nil {
-				return 0, err
-			}
-			req.Header.Set("Authorization", "not-"+hookSecret)
-			resp, err := c.Do(req)
-			if err != nil {
-				return 0, err
-			}
-			return resp.StatusCode, resp.Body.Close()
-		})
-	})
-	floods.Wait()
-	_, peak := memory(t, pid)
-	if peak > 256 {
-		t.Errorf("the daemon had %.1f MiB at its peak, want at most 256", peak)
-	}
-	lines := strings.Count(daemon.output.String(), "without a valid secret")
-	if lines > 2*seconds+2 {
-		t.Errorf("%d log lines about %d seconds of requests without a secret", lines, seconds)
-	}
-	daemon.kill()
-
-	people := map[string]bool{}
-	acked.Range(func(person, _ any) bool { people[person.(string)] = true; return true })
-	w.holds(people)
-	if w.stored()[arrival(1<<20).person] {
-		t.Error("a delivery without the secret was stored")
-	}
-	for status := range good.by { // 0: the sender gave up, so nothing is promised
-		if status != http.StatusNoContent && status != http.StatusServiceUnavailable && status != 0 {
-			t.Errorf("good deliveries were answered %d", status)
-		}
-	}
-	for status := range bad.by {
-		if status != http.StatusUnauthorized && status != http.StatusServiceUnavailable && status != 0 {
-			t.Errorf("deliveries without the secret were answered %d", status)
-		}
-	}
-	if len(people) == 0 || bad.by[http.StatusUnauthorized] == 0 {
-		t.Error("nothing was answered, so this shows nothing")
-	}
-	t.Logf("good: %s", good)
-	t.Logf("without the secret: %s", &bad)
-	t.Logf("memory: %.1f MiB idle, %.1f MiB at the peak", idle, peak)
-}
-
-// tally counts answers and how long they took.
-type tally struct {
-	mu      sync.Mutex
-	by      map[int]int // by status; 0: none
-	took    []time.Duration
-	elapsed time.Duration
-}
-
-func (a *tally) add(status int, took time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.by == nil {
-		a.by = map[int]int{}
-	}
-	a.by[status]++
-	a.took = append(a.took, took)
-}
-
-func (a *tally) String() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	slices.Sort(a.took)
-	at := func(q float64) time.Duration {
-		if len(a.took) == 0 {
-			return 0
-		}
-		return a.took[int(q*float64(len(a.took)-1))].Round(10 * time.Microsecond)
-	}
-	return fmt.Sprintf("%d in %s, by status %v, p50 %s, p99 %s, at most %s",
-		len(a.took), a.elapsed.Round(time.Millisecond), a.by, at(0.5), at(0.99), at(1))
-}
-
-// flood sends so many a second for a while, whatever the answers are, but with
-// at most 64 on the way. An answer that never came counts as status 0.
-func flood(ctx context.Context, rate int, length time.Duration, a *tally, send func(ctx context.Context, n int) (int, error)) {
-	began := time.Now()
-	var next atomic.Int64
-	var senders sync.WaitGroup
-	for range 64 {
-		senders.Go(func() {
-			for {
-				n := int(next.Add(1) - 1)
-				due := began.Add(time.Duration(n) * time.Second / time.Duration(rate))
-				if due.Sub(began) >= length || time.Since(began) >= 2*length {
-					return
-				}
-				select {
-				case <-ctx.Done():
-					return
-				case <-time.After(time.Until(due)):
-				}
-				at := time.Now()
-				status, _ := send(ctx, n) // 0 without an answer
-				a.add(status, time.Since(at))
-			}
-		})
-	}
-	senders.Wait()
-	a.elapsed = time.Since(began)
-}
 
 // TestWithoutTheSecret tries many ways to be let in without it (P-40).
 func TestWithoutTheSecret(t *testing.T) {
@@ -490,16 +344,6 @@ func TestSlowClients(t *testing.T) {
 		t.Errorf("slow clients were held for %s, want about 10s", held)
 	}
 	daemon.stop()
-}
-
-// openFiles counts what a process has open.
-func openFiles(t *testing.T, pid int) int {
-	t.Helper()
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	if err != nil {
-		t.Skipf("skipped: the open files of a process cannot be counted here: %v", err)
-	}
-	return len(list)
 }
 
 // drip writes a request and then a drop every 400 ms, until the connection is
