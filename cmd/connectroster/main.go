@@ -51,7 +51,7 @@ Try it on this machine, without any account:
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), devCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand())
 	return root
 }
 

@@ -42,7 +42,7 @@ func newShow(out io.Writer, people int) *show {
 	return &show{out: out, terminal: isTerminal(out), people: people, done: make(chan struct{}), joins: map[string]time.Time{}, settled: map[string]bool{}}
 }
 
-func isTerminal(out io.Writer) bool {
+func isTerminal(out any) bool {
 	f, ok := out.(*os.File)
 	if !ok {
 		return false

@@ -130,7 +130,18 @@ type Step struct {
 	State  StepState `json:"state"`
 	Text   string    `json:"text"`
 	ByHand string    `json:"byHand,omitempty"` // how somebody does it in Okta's console
+
+	section string // of the manual, from which ByHand is made
 }
+
+// Names of steps.
+const (
+	stepCredential = "credential"
+	stepGroup      = "group"
+	stepApp        = "app"
+	stepHook       = "event hook"
+	stepVerify     = "verification"
+)
 
 // Report tells what was done, in order.
 type Report struct {
@@ -156,6 +167,11 @@ const (
 	classGroup = "groups/{id}"
 	classUsers = "users"
 )
+
+// manual adds a step for somebody else, with the section of the manual about it.
+func (r *Report) manual(name, text, section string) {
+	r.Steps = append(r.Steps, Step{Name: name, State: StepManual, Text: text, section: section})
+}
 
 // job is a run of one of an Org's verbs.
 type job struct {
@@ -206,11 +222,11 @@ func (j *job) with(ctx context.Context, scopes []string, do func() error) error 
 		j.Client = client
 	}
 	if len(lacking) > 0 {
-		j.report.Steps = append(j.report.Steps, Step{Name: "credential", State: StepManual,
-			Text:   "the service app is not granted " + strings.Join(lacking, " "),
-			ByHand: byHandScopes})
+		j.report.manual(stepCredential, "the service app is not granted "+strings.Join(lacking, " "), byHandScopes)
 	}
-	return do()
+	err = do()
+	j.finish()
+	return err
 }
 
 // scoped gives a client that signs in with those of the scopes that the service
@@ -283,12 +299,30 @@ func (j *job) byHand(name, section string, err error) error {
 	if err == nil || !lacksRight(err) {
 		return err
 	}
-	j.report.Steps = append(j.report.Steps, Step{Name: name, State: StepManual, Text: err.Error(), ByHand: j.explain(section)})
+	j.report.manual(name, err.Error(), section)
 	return nil
 }
 
+// finish puts the steps in the order of the manual, as some are known to be
+// somebody else's before others are done, and fills in what is known by now.
+func (j *job) finish() {
+	order := []string{stepCredential, stepGroup, stepApp}
+	rank := func(s Step) int {
+		if i := slices.Index(order, s.Name); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	slices.SortStableFunc(j.report.Steps, func(a, b Step) int { return cmp.Compare(rank(a), rank(b)) })
+	for i := range j.report.Steps {
+		if s := &j.report.Steps[i]; s.section != "" {
+			s.ByHand = j.explain(s.section)
+		}
+	}
+}
+
 func (j *job) setup(ctx context.Context) error {
-	groupsSeen, err := j.see(ctx, "group", byHandGroup, j.findGroups)
+	groupsSeen, err := j.see(ctx, stepGroup, byHandGroup, j.findGroups)
 	if err != nil {
 		return err
 	}
@@ -297,7 +331,7 @@ func (j *job) setup(ctx context.Context) error {
 		return err
 	}
 	var found oktaHook
-	hookSeen, err := j.see(ctx, "event hook", byHandHook+byHandFilter+byHandVerify, func(ctx context.Context) (err error) {
+	hookSeen, err := j.see(ctx, stepHook, byHandHook+byHandFilter+byHandVerify, func(ctx context.Context) (err error) {
 		found, err = j.findHook(ctx)
 		return err
 	})
@@ -427,22 +461,22 @@ func (j *job) seesGroups(ctx context.Context) error {
 // createGroups reports the groups and creates those that are absent.
 func (j *job) createGroups(ctx context.Context) error {
 	for _, g := range j.groups {
-		j.report.add(StepUnchanged, "group", "%q exists (%s)", g.Profile.Name, g.ID)
+		j.report.add(StepUnchanged, stepGroup, "%q exists (%s)", g.Profile.Name, g.ID)
 	}
 	for _, name := range j.absent {
 		if j.DryRun {
-			j.report.add(StepWould, "group", "create %q", name)
+			j.report.add(StepWould, stepGroup, "create %q", name)
 			continue
 		}
 		g, err := j.createGroup(ctx, name)
 		if err != nil {
-			if err := j.byHand("group", byHandGroup, err); err != nil {
+			if err := j.byHand(stepGroup, byHandGroup, err); err != nil {
 				return err
 			}
 			continue
 		}
 		j.groups = append(j.groups, *g)
-		j.report.add(StepDone, "group", "%q created (%s)", name, g.ID)
+		j.report.add(StepDone, stepGroup, "%q created (%s)", name, g.ID)
 	}
 	return nil
 }

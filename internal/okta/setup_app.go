@@ -113,15 +113,14 @@ type assignments struct {
 // an app that groups can be assigned to.
 func (j *job) planAssignments(ctx context.Context, groupsSeen bool) (a assignments, ok bool, err error) {
 	if j.App == "" {
-		j.report.add(StepUnchanged, "app", "no app is named, so the groups are not assigned to one: people can sign in only if they are by other means")
+		j.report.add(StepUnchanged, stepApp, "no app is named, so the groups are not assigned to one: people can sign in only if they are by other means")
 		return a, false, nil
 	}
 	if !groupsSeen {
-		j.report.Steps = append(j.report.Steps, Step{Name: "app", State: StepManual,
-			Text: "the groups are not known, so that they cannot be assigned", ByHand: j.explain(byHandApp)})
+		j.report.manual(stepApp, "the groups are not known, so that they cannot be assigned", byHandApp)
 		return a, false, nil
 	}
-	ok, err = j.see(ctx, "app", byHandApp, func(ctx context.Context) error {
+	ok, err = j.see(ctx, stepApp, byHandApp, func(ctx context.Context) error {
 		a, err = j.readApp(ctx)
 		return err
 	})
@@ -263,28 +262,28 @@ func (j *job) assign(ctx context.Context, a assignments) error {
 	for _, g := range j.groups {
 		switch {
 		case a.has(g.ID):
-			j.report.add(StepUnchanged, "app", "%q is assigned to %q", g.Profile.Name, j.App)
+			j.report.add(StepUnchanged, stepApp, "%q is assigned to %q", g.Profile.Name, j.App)
 		case a.why != "":
-			j.report.Steps = append(j.report.Steps, Step{Name: "app", State: StepManual, Text: a.why, ByHand: j.explain(byHandApp)})
+			j.report.manual(stepApp, a.why, byHandApp)
 			return nil
 		case j.DryRun:
-			j.report.add(StepWould, "app", "assign %q to %q%s", g.Profile.Name, j.App, with)
+			j.report.add(StepWould, stepApp, "assign %q to %q%s", g.Profile.Name, j.App, with)
 		default:
 			err := j.assignGroup(ctx, a, g.ID)
 			if err != nil {
-				return j.byHand("app", byHandApp, err)
+				return j.byHand(stepApp, byHandApp, err)
 			}
-			j.report.add(StepDone, "app", "%q assigned to %q%s", g.Profile.Name, j.App, with)
+			j.report.add(StepDone, stepApp, "%q assigned to %q%s", g.Profile.Name, j.App, with)
 		}
 	}
 	for _, name := range j.absent {
 		switch {
 		case !j.DryRun: // created by now, or reported as what somebody has to do
 		case a.why != "":
-			j.report.Steps = append(j.report.Steps, Step{Name: "app", State: StepManual, Text: a.why, ByHand: j.explain(byHandApp)})
+			j.report.manual(stepApp, a.why, byHandApp)
 			return nil
 		default:
-			j.report.add(StepWould, "app", "assign %q to %q%s", name, j.App, with)
+			j.report.add(StepWould, stepApp, "assign %q to %q%s", name, j.App, with)
 		}
 	}
 	return nil

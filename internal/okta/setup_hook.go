@@ -171,7 +171,7 @@ func (j *job) findHook(ctx context.Context) (oktaHook, error) {
 		return oktaHook{}, fmt.Errorf("okta has %d event hooks that call our address: delete all but one of %q", len(calling), hookIDs(calling))
 	}
 	for _, h := range ours[1:] {
-		j.report.add(StepManual, "event hook", "%q (%s) calls our address too, so that everything is delivered twice: delete it", h.Name, h.ID)
+		j.report.add(StepManual, stepHook, "%q (%s) calls our address too, so that everything is delivered twice: delete it", h.Name, h.ID)
 	}
 	return ours[0], nil
 }
@@ -229,7 +229,7 @@ func (j *job) hookCall(ctx context.Context, what, method string, body []byte, pa
 
 // setupHook makes the hook what it should be, and verifies it.
 func (j *job) setupHook(ctx context.Context, h oktaHook) error {
-	const name = "event hook"
+	const name = stepHook
 	written := true
 	var err error
 	switch {
@@ -250,7 +250,7 @@ func (j *job) setupHook(ctx context.Context, h oktaHook) error {
 	}
 	if j.DryRun {
 		if h.ID == "" || !h.verified() || written {
-			j.report.add(StepWould, "verification", "let okta verify the hook")
+			j.report.add(StepWould, stepVerify, "let okta verify the hook")
 		}
 		return nil
 	}
@@ -293,7 +293,7 @@ func (j *job) createHook(ctx context.Context) (oktaHook, error) {
 	if err != nil {
 		return h, err
 	}
-	j.report.add(StepDone, "event hook", "%q created (%s) to call %s%s", h.Name, h.ID, j.HookURL, j.aboutFilter(h.content()))
+	j.report.add(StepDone, stepHook, "%q created (%s) to call %s%s", h.Name, h.ID, j.HookURL, j.aboutFilter(h.content()))
 	return h, nil
 }
 
@@ -303,11 +303,11 @@ func (j *job) updateHook(ctx context.Context, h oktaHook) (oktaHook, bool, error
 	has := h.content()
 	different := has.differences(j.wanted(has))
 	if len(different) == 0 {
-		j.report.add(StepUnchanged, "event hook", "%q (%s) calls %s%s", h.Name, h.ID, j.HookURL, j.aboutFilter(has))
+		j.report.add(StepUnchanged, stepHook, "%q (%s) calls %s%s", h.Name, h.ID, j.HookURL, j.aboutFilter(has))
 		return h, false, nil
 	}
 	if j.DryRun {
-		j.report.add(StepWould, "event hook", "change of %q (%s): %s", h.Name, h.ID, strings.Join(different, ", "))
+		j.report.add(StepWould, stepHook, "change of %q (%s): %s", h.Name, h.ID, strings.Join(different, ", "))
 		return h, true, nil
 	}
 	if err := j.probeFirst(ctx, h); err != nil {
@@ -325,9 +325,9 @@ func (j *job) updateHook(ctx context.Context, h oktaHook) (oktaHook, bool, error
 	case err != nil:
 		return h, false, err
 	case unchanged:
-		j.report.add(StepUnchanged, "event hook", "%q (%s) calls %s%s", h.Name, h.ID, j.HookURL, j.aboutFilter(has))
+		j.report.add(StepUnchanged, stepHook, "%q (%s) calls %s%s", h.Name, h.ID, j.HookURL, j.aboutFilter(has))
 	default:
-		j.report.add(StepDone, "event hook", "%q (%s) changed: %s%s", h.Name, h.ID, strings.Join(different, ", "), j.aboutFilter(changed.content()))
+		j.report.add(StepDone, stepHook, "%q (%s) changed: %s%s", h.Name, h.ID, strings.Join(different, ", "), j.aboutFilter(changed.content()))
 	}
 	return changed, !unchanged, nil
 }
@@ -340,7 +340,7 @@ func (j *job) probeFirst(ctx context.Context, h oktaHook) error {
 	}
 	err := j.probe(ctx, j.HookURL, j.HookHeader, j.HookSecret)
 	if err != nil {
-		j.report.add(StepFailed, "event hook", "%q (%s) works and is left as it is, since with our address and secret it would not: %s", h.Name, h.ID, err)
+		j.report.add(StepFailed, stepHook, "%q (%s) works and is left as it is, since with our address and secret it would not: %s", h.Name, h.ID, err)
 		return fmt.Errorf("change event hook %q (%s): %w", h.Name, h.ID, err)
 	}
 	return nil
@@ -415,12 +415,12 @@ func (j *job) replace(ctx context.Context, h oktaHook, want hookContent, secret 
 // activate switches a hook on.
 func (j *job) activate(ctx context.Context, h oktaHook) (oktaHook, error) {
 	if j.DryRun {
-		j.report.add(StepWould, "event hook", "activate %q (%s)", h.Name, h.ID)
+		j.report.add(StepWould, stepHook, "activate %q (%s)", h.Name, h.ID)
 		return h, nil
 	}
 	h, err := j.hookCall(ctx, fmt.Sprintf("activate event hook %q (%s)", h.Name, h.ID), http.MethodPost, nil, h.ID, "lifecycle", "activate")
 	if err == nil {
-		j.report.add(StepDone, "event hook", "%q (%s) activated", h.Name, h.ID)
+		j.report.add(StepDone, stepHook, "%q (%s) activated", h.Name, h.ID)
 	}
 	return h, err
 }
@@ -429,7 +429,7 @@ func (j *job) activate(ctx context.Context, h oktaHook) (oktaHook, error) {
 // the secret that Okta sends is still accepted. Where a hook that seemed to be
 // right fails it has another secret, and gets ours.
 func (j *job) verifyHook(ctx context.Context, h oktaHook, written bool) error {
-	const name = "verification"
+	const name = stepVerify
 	was := h.verified() && !written
 	err := j.verify(ctx, h)
 	if failsVerification(err) && !written {
@@ -438,7 +438,7 @@ func (j *job) verifyHook(ctx context.Context, h oktaHook, written bool) error {
 		}
 		if h, err = j.replace(ctx, h, h.content(), j.HookSecret); err == nil {
 			was = false
-			j.report.add(StepDone, "event hook", "%q (%s) got our secret: the one it had is not accepted any more", h.Name, h.ID)
+			j.report.add(StepDone, stepHook, "%q (%s) got our secret: the one it had is not accepted any more", h.Name, h.ID)
 			err = j.verify(ctx, h)
 		}
 	}
@@ -476,7 +476,7 @@ func (j *job) verificationFailed(h oktaHook, err, probe error) error {
 	if probe != nil {
 		seen = probe.Error()
 	}
-	j.report.Steps = append(j.report.Steps, Step{Name: "verification", State: StepFailed, ByHand: j.explain(byHandVerify),
+	j.report.Steps = append(j.report.Steps, Step{Name: stepVerify, State: StepFailed, section: byHandVerify,
 		Text: fmt.Sprintf("okta cannot verify %q (%s), so nothing is delivered: %s", h.Name, h.ID, seen)})
 	return err
 }

@@ -87,7 +87,7 @@ func (j *job) rotate(ctx context.Context, secret string) error {
 	h, err := j.findHook(ctx)
 	switch {
 	case err != nil:
-		return j.byHand("event hook", byHandSecret, err)
+		return j.byHand(stepHook, byHandSecret, err)
 	case h.ID == "":
 		return fmt.Errorf("okta has no event hook named %q, and none that calls our address", j.HookName)
 	}
@@ -108,12 +108,12 @@ func (j *job) rotate(ctx context.Context, secret string) error {
 		}
 	}
 	if j.DryRun {
-		j.report.add(StepWould, "event hook", "let %q (%s) send the new secret, and verify it", h.Name, h.ID)
+		j.report.add(StepWould, stepHook, "let %q (%s) send the new secret, and verify it", h.Name, h.ID)
 		return nil
 	}
 	_, err = j.replace(ctx, h, has, secret)
 	if err != nil && !mayHaveChanged(err) {
-		return j.byHand("event hook", byHandSecret, err)
+		return j.byHand(stepHook, byHandSecret, err)
 	}
 	if err == nil {
 		err = j.verify(ctx, h)
@@ -121,7 +121,7 @@ func (j *job) rotate(ctx context.Context, secret string) error {
 	if err != nil {
 		return j.restore(ctx, h, has, err)
 	}
-	j.report.add(StepDone, "event hook", "%q (%s) sends the new secret, and is verified", h.Name, h.ID)
+	j.report.add(StepDone, stepHook, "%q (%s) sends the new secret, and is verified", h.Name, h.ID)
 	return nil
 }
 
@@ -137,7 +137,7 @@ func (j *job) restore(ctx context.Context, h oktaHook, has hookContent, because 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*j.Client.config.Timeout)
 	defer cancel()
 	if j.HookSecret == "" {
-		j.report.add(StepFailed, "event hook", "%q (%s) may send the new secret, but is not verified, so nothing is delivered: run this again; the old secret is not known, so it was not put back", h.Name, h.ID)
+		j.report.add(StepFailed, stepHook, "%q (%s) may send the new secret, but is not verified, so nothing is delivered: run this again; the old secret is not known, so it was not put back", h.Name, h.ID)
 		return because
 	}
 	_, err := j.replace(ctx, h, has, j.HookSecret)
@@ -145,10 +145,10 @@ func (j *job) restore(ctx context.Context, h oktaHook, has hookContent, because 
 		err = j.verify(ctx, h)
 	}
 	if err != nil {
-		j.report.add(StepFailed, "event hook", "%q (%s) is not verified, so nothing is delivered: %s; the old secret could not be put back: %s", h.Name, h.ID, because, err)
+		j.report.add(StepFailed, stepHook, "%q (%s) is not verified, so nothing is delivered: %s; the old secret could not be put back: %s", h.Name, h.ID, because, err)
 		return errors.Join(because, fmt.Errorf("put the old secret back: %w", err))
 	}
-	j.report.add(StepFailed, "event hook", "%q (%s) sends the old secret as before, and is verified: %s", h.Name, h.ID, because)
+	j.report.add(StepFailed, stepHook, "%q (%s) sends the old secret as before, and is verified: %s", h.Name, h.ID, because)
 	return because
 }
 
@@ -164,7 +164,7 @@ func (o *Org) Remove(ctx context.Context) (Report, error) {
 }
 
 func (j *job) remove(ctx context.Context) error {
-	const name = "event hook"
+	const name = stepHook
 	defer func() { j.report.add(StepUnchanged, "groups and app", "they stay as they are, with their assignments") }()
 	h, err := j.findHook(ctx)
 	switch {

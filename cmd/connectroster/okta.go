@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"connectroster/internal/app"
+	"connectroster/internal/config"
+	"connectroster/internal/okta"
+)
+
+// oktaOptions are the flags that the okta commands share.
+type oktaOptions struct {
+	config string
+	url    string
+	role   string
+	dryRun bool
+	yes    bool
+	json   bool
+	secret string // a reference
+}
+
+func oktaCommand() *cobra.Command {
+	var o oktaOptions
+	cmd := &cobra.Command{
+		Use:   "okta",
+		Short: "Set up Okta and look after the event hook",
+		Long: `Set up what connectroster needs in Okta and look after it: the group of agents,
+its assignment to the Amazon Connect app, and the event hook with its secret.
+
+The commands sign in as okta.auth of the configuration says, or in hook-only mode
+with the API token in the variable OKTA_API_TOKEN, to the org of okta.org. They can
+be run again at any time. docs/okta-by-hand.md shows the same steps by hand.`,
+	}
+	f := cmd.PersistentFlags()
+	f.StringVarP(&o.config, "config", "c", "connectroster.yaml", "the configuration `file`")
+	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster, such as https://roster.example.com/hooks/okta")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	cmd.AddCommand(oktaSetupCommand(&o), oktaStatusCommand(&o), oktaRotateCommand(&o), oktaRemoveCommand(&o))
+	return cmd
+}
+
+func oktaSetupCommand(o *oktaOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "setup",
+		Short: "Create or find the group, assign it to the app, create the event hook and verify it",
+		Long: `Create or find the group, assign it to the Amazon Connect app with its role, create
+the event hook with a filter by group id, and verify it. What is there already stays,
+so a second run changes nothing. Start the daemon first: it answers the verification.
+
+Where the credential lacks a right, the step is shown for somebody to do by hand.`,
+		Example: "  connectroster okta setup --url https://roster.example.com/hooks/okta --dry-run",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.change(cmd, "set Okta up", func(ctx context.Context, org *okta.Org) (okta.Report, error) { return org.Setup(ctx) })
+		},
+	}
+	cmd.Flags().StringVar(&o.role, "role", "", "the `role` that the group gets in the app, where the app has several")
+	changing(cmd, o)
+	return cmd
+}
+
+func oktaStatusCommand(o *oktaOptions) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show whether the hook works, and what the credential may do",
+		Long: `Show whether the event hook is active and verified, deliveries that failed in the
+last 24 hours, rate limits, scopes and roles. The exit code is 1 if something does
+not work.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			org, done, err := o.org(nil)
+			if err != nil {
+				return err
+			}
+			defer done()
+			health, err := org.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := o.print(cmd.OutOrStdout(), health, func(w io.Writer) { printHealth(w, health) }); err != nil {
+				return err
+			}
+			if !health.Healthy() {
+				return errReported
+			}
+			return nil
+		},
+	}
+}
+
+func oktaRotateCommand(o *oktaOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate-secret",
+		Short: "Make Okta send another secret",
+		Long: `Make Okta send another secret. Put the new one into okta.hook.secrets beside the old
+one first, and let the daemon read it: both are valid then, and nothing is refused
+meanwhile. The daemon is asked whether it accepts the new one before anything is
+changed. Take the old one out of the configuration afterwards.`,
+		Example: "  connectroster okta rotate-secret --url https://roster.example.com/hooks/okta --to file:next-secret",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.secret == "" {
+				return errors.New("--to is missing: a reference to the new secret, such as env:NEXT_SECRET or file:next-secret")
+			}
+			return o.change(cmd, "make Okta send another secret", func(ctx context.Context, org *okta.Org) (okta.Report, error) {
+				secret, err := readReference(o.secret)
+				if err != nil {
+					return okta.Report{}, err
+				}
+				return org.RotateSecret(ctx, secret)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&o.secret, "to", "", "a `reference` to the new secret: env:NAME or file:path")
+	changing(cmd, o)
+	return cmd
+}
+
+func oktaRemoveCommand(o *oktaOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remove",
+		Short: "Deactivate and delete the event hook",
+		Long: `Deactivate and delete the event hook. The group, its members and the assignment to
+the app stay, and so do the agents in Amazon Connect.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.change(cmd, "delete the event hook", func(ctx context.Context, org *okta.Org) (okta.Report, error) { return org.Remove(ctx) })
+		},
+	}
+	changing(cmd, o)
+	return cmd
+}
+
+// changing adds the flags of commands that change the org.
+func changing(cmd *cobra.Command, o *oktaOptions) {
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "change nothing and show what would be done")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+}
+
+// change runs a command that changes the org, after asking where there is
+// somebody to ask.
+func (o *oktaOptions) change(cmd *cobra.Command, what string, do func(context.Context, *okta.Org) (okta.Report, error)) error {
+	asker := newAsker(cmd.InOrStdin(), cmd.ErrOrStderr())
+	org, done, err := o.org(asker)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if !o.dryRun && !o.yes {
+		if err := asker.confirm("This will " + what + "."); err != nil {
+			return err
+		}
+	}
+	report, err := do(cmd.Context(), org)
+	if printed := o.print(cmd.OutOrStdout(), report, func(w io.Writer) { printReport(w, report) }); printed != nil {
+		return printed
+	}
+	if err != nil {
+		return err
+	}
+	if !report.Complete() {
+		return errReported
+	}
+	return nil
+}
+
+// org makes what the commands work with from the configuration.
+func (o *oktaOptions) org(asker *asker) (org *okta.Org, done func(), err error) {
+	cfg, err := config.Load(o.config, os.Getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.url == "" {
+		return nil, nil, errors.New("--url is missing: the https address at which Okta reaches connectroster, such as https://roster.example.com/hooks/okta")
+	}
+	client, err := oktaClient(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	setup := okta.OrgConfig{
+		Client: client, Deployment: cfg.Name, Groups: cfg.Groups(), App: cfg.Okta.App, Role: o.role,
+		HookURL: o.url, HookHeader: cfg.Okta.Hook.Header, HookSecret: cfg.HookSecrets()[0], API: cfg.APIMode(), DryRun: o.dryRun,
+	}
+	if asker.present() {
+		setup.Ask = asker.choose
+	}
+	if org, err = okta.NewOrg(setup); err != nil {
+		client.Close()
+		return nil, nil, err
+	}
+	return org, client.Close, nil
+}
+
+// oktaClient signs in as the configuration says, or in hook-only mode with the
+// token of the environment.
+func oktaClient(cfg *config.Config) (*okta.Client, error) {
+	log := slog.New(slog.DiscardHandler)
+	if cfg.APIMode() {
+		return app.NewOktaClient(cfg, version(), log)
+	}
+	token := os.Getenv("OKTA_API_TOKEN")
+	switch {
+	case cfg.Okta.Org == "":
+		return nil, errors.New("the configuration names no Okta org; write its address under okta.org")
+	case token == "":
+		return nil, errors.New("there is no access to Okta's API: the configuration has no okta.auth, and OKTA_API_TOKEN is not set; docs/okta-by-hand.md shows the steps by hand")
+	}
+	return okta.NewClient(okta.ClientConfig{Org: cfg.Okta.Org, Token: token, CAFile: cfg.Okta.CAFile, AllowLoopback: cfg.AllowLoopback, Version: version(), Log: log})
+}
+
+// readReference resolves env:NAME or file:path.
+func readReference(ref string) (string, error) {
+	if name, ok := strings.CutPrefix(ref, "env:"); ok {
+		if value := os.Getenv(name); value != "" {
+			return value, nil
+		}
+		return "", fmt.Errorf("the variable %s is not set", name)
+	}
+	path, ok := strings.CutPrefix(ref, "file:")
+	if !ok {
+		return "", errors.New("--to wants a reference, env:NAME or file:path, and never the secret itself")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the new secret: %w", err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+func (o *oktaOptions) print(w io.Writer, v any, text func(io.Writer)) error {
+	if !o.json {
+		text(w)
+		return nil
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func printReport(w io.Writer, r okta.Report) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, s := range r.Steps {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", s.State, s.Name, s.Text)
+	}
+	_ = table.Flush()
+	for _, s := range r.Steps {
+		if s.ByHand != "" {
+			fmt.Fprintf(w, "\n%s, by hand:\n\n%s", s.Name, s.ByHand)
+		}
+	}
+	if len(r.Steps) > 0 && r.Complete() && !r.Changes() {
+		fmt.Fprintln(w, "\nNothing had to be changed.")
+	}
+}
+
+func printHealth(w io.Writer, h okta.Health) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range h.Checks {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", c.State, c.Name, c.Text)
+	}
+	_ = table.Flush()
+	if len(h.Limits) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(table, "RATE LIMIT\tPER MINUTE\tLEFT")
+	for _, l := range h.Limits {
+		fmt.Fprintf(table, "%s\t%d\t%d\n", l.Class, l.Limit, l.Remaining)
+	}
+	_ = table.Flush()
+}
+
+// asker asks somebody at a terminal. Without one nothing is asked.
+type asker struct {
+	in  *bufio.Reader
+	out io.Writer
+}
+
+// newAsker gives nil where nobody can be asked.
+func newAsker(in io.Reader, out io.Writer) *asker {
+	if f, ok := in.(*os.File); !ok || !isTerminal(f) {
+		return nil
+	}
+	return &asker{in: bufio.NewReader(in), out: out}
+}
+
+func (a *asker) present() bool { return a != nil }
+
+// confirm wants a yes. Where nobody can be asked it says which flag to give.
+func (a *asker) confirm(text string) error {
+	if a == nil {
+		return errors.New("nobody can be asked here; give --yes to go on, or --dry-run to see what would be done")
+	}
+	fmt.Fprintf(a.out, "%s Go on? [y/N] ", text)
+	answer, err := a.in.ReadString('\n')
+	if err != nil && answer == "" {
+		return errors.New("not confirmed")
+	}
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return errors.New("not confirmed; nothing was changed")
+	}
+	return nil
+}
+
+// choose lets somebody pick one of several options by its number.
+func (a *asker) choose(prompt string, options []string) (string, error) {
+	fmt.Fprintln(a.out, prompt)
+	for i, option := range options {
+		fmt.Fprintf(a.out, "  %d  %s\n", i+1, option)
+	}
+	for {
+		fmt.Fprintf(a.out, "Number [1-%d]: ", len(options))
+		answer, err := a.in.ReadString('\n')
+		if err != nil {
+			return "", errors.New("nothing was chosen")
+		}
+		if n, err := strconv.Atoi(strings.TrimSpace(answer)); err == nil && n >= 1 && n <= len(options) {
+			return options[n-1], nil
+		}
+	}
+}

@@ -1,0 +1,6 @@
+package okta
+
+// ByHandSections are the texts that docs/okta-by-hand.md must have too.
+func ByHandSections() []string {
+	return []string{byHandGroup, byHandApp, byHandHook, byHandFilter, byHandVerify, byHandSecret, byHandRemove, byHandScopes}
+}
