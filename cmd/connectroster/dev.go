@@ -101,7 +101,7 @@ func dev(ctx context.Context, o devOptions, out, logs io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("make a folder for the playground: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	p := &playground{options: o, dir: dir, show: newShow(out, o.people), log: slog.New(slog.DiscardHandler)}
 	if o.debug {
@@ -146,7 +146,7 @@ type playground struct {
 }
 
 func (p *playground) open(ctx context.Context) error {
-	if err := p.simulate(); err != nil {
+	if err := p.simulate(ctx); err != nil {
 		return err
 	}
 	if err := p.furnish(); err != nil {
@@ -207,7 +207,7 @@ func (p *playground) ready(ctx context.Context) error {
 }
 
 // simulate starts the two simulators.
-func (p *playground) simulate() error {
+func (p *playground) simulate(ctx context.Context) error {
 	settings := simconnect.DefaultSettings()
 	settings.Limit.Rate = p.options.rate
 	settings.Quota = max(settings.Quota, p.options.people)
@@ -230,7 +230,7 @@ func (p *playground) simulate() error {
 		h   http.Handler
 		url *string
 	}{{p.instance, &p.instanceURL}, {p.org, &p.orgURL}} {
-		server, url, err := serveLoopback("127.0.0.1:0", sim.h)
+		server, url, err := serveLoopback(ctx, "127.0.0.1:0", sim.h)
 		if err != nil {
 			return err
 		}
@@ -349,7 +349,7 @@ func (p *playground) wire(ctx context.Context) error {
 func (p *playground) join(ctx context.Context) error {
 	for i := range p.options.people {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the summary tells how far it came
 		}
 		user, err := p.org.AddUser(devPerson(i))
 		if err != nil {
@@ -419,7 +419,7 @@ func devPerson(i int) simokta.NewUser {
 	at, round := i%len(names), i/len(names)
 	login := logins[at]
 	if round > 0 {
-		login += fmt.Sprintf("%d", round+1)
+		login += strconv.Itoa(round + 1)
 	}
 	return simokta.NewUser{FirstName: names[at][0], LastName: names[at][1], Login: login + "@example.com"}
 }

@@ -167,11 +167,13 @@ func (o *oktaOptions) change(cmd *cobra.Command, what string, do func(context.Co
 	if printed := o.print(cmd.OutOrStdout(), report, func(w io.Writer) { printReport(w, report) }); printed != nil {
 		return printed
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !report.Complete() {
+	case !report.Complete():
 		return errReported
+	case !report.Changes() && !o.json:
+		fmt.Fprintln(cmd.OutOrStdout(), "\nNothing had to be changed.")
 	}
 	return nil
 }
@@ -259,9 +261,6 @@ func printReport(w io.Writer, r okta.Report) {
 		if s.ByHand != "" {
 			fmt.Fprintf(w, "\n%s, by hand:\n\n%s", s.Name, s.ByHand)
 		}
-	}
-	if len(r.Steps) > 0 && r.Complete() && !r.Changes() {
-		fmt.Fprintln(w, "\nNothing had to be changed.")
 	}
 }
 

@@ -53,8 +53,8 @@ func setupScript(env *testscript.Env) error {
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "script", "AWS_SECRET_ACCESS_KEY": "script", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
-		"OKTA_HOOK_SECRET": "a-secret-for-this-script",
-		"INSTANCE":         "11111111-2222-3333-4444-555555555555",
+		"OKTA_HOOK_SECRET": "a-secret-for-this-script", "OKTA_API_TOKEN": "dev-token-of-the-simulator",
+		"INSTANCE": "11111111-2222-3333-4444-555555555555",
 	} {
 		env.Setenv(name, value)
 	}

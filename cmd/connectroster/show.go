@@ -184,7 +184,7 @@ func (s *show) summary(p *playground) bool {
 		}
 		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Login, agent.IdentityInfo.FirstName, agent.IdentityInfo.LastName, p.routingName(agent.RoutingProfile), fault)
 	}
-	table.Flush()
+	_ = table.Flush()
 	if len(s.users) > fewPeople {
 		fmt.Fprintf(s.out, "  and the rest: only those with a fault are shown beyond %d\n", fewPeople)
 	}

@@ -66,7 +66,7 @@ with the variable that it prints; any credentials will do.`,
 
 func simulateOktaCommand() *cobra.Command {
 	var listen string
-	c := simokta.Config{AllowHTTP: true, Tokens: []string{"dev-token"}}
+	c := simokta.Config{AllowHTTP: true, Tokens: []string{"dev-token-of-the-simulator"}}
 	cmd := &cobra.Command{
 		Use:   "okta",
 		Short: "Run a simulated Okta org",
@@ -98,7 +98,7 @@ Unlike the real one it delivers hooks to plain http addresses on this machine.`,
 // simulate serves a simulator until ctx is done. It refuses addresses that
 // others could reach.
 func simulate(ctx context.Context, address string, h http.Handler, started func(url string)) error {
-	server, url, err := serveLoopback(address, h)
+	server, url, err := serveLoopback(ctx, address, h)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func simulate(ctx context.Context, address string, h http.Handler, started func(
 }
 
 // serveLoopback starts an HTTP server on a loopback address.
-func serveLoopback(address string, h http.Handler) (server *http.Server, url string, err error) {
+func serveLoopback(ctx context.Context, address string, h http.Handler) (server *http.Server, url string, err error) {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return nil, "", fmt.Errorf("listen: %q is not an IP address with a port, such as 127.0.0.1:8081", address)
@@ -116,7 +116,7 @@ func serveLoopback(address string, h http.Handler) (server *http.Server, url str
 	if !at.Addr().IsLoopback() {
 		return nil, "", fmt.Errorf("listen: %s can be reached from other machines; a simulator listens on a loopback address such as 127.0.0.1:8081 only", address)
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, "", err
 	}

@@ -195,7 +195,7 @@ func (a *App) Start(ctx context.Context) error {
 	} else if err != nil {
 		a.log.Error("cannot read the Amazon Connect instance; requests are stored and will be worked on later", "error", err)
 	}
-	if err := a.listen(); err != nil {
+	if err := a.listen(ctx); err != nil {
 		a.close()
 		return err
 	}
@@ -311,18 +311,19 @@ func (e *endpoint) shutdown(ctx context.Context) error {
 
 // listen opens the hook endpoint, the admin endpoint and the socket, in that
 // order.
-func (a *App) listen() error {
-	hooks, err := net.Listen("tcp", a.cfg.Listen)
+func (a *App) listen(ctx context.Context) error {
+	var open net.ListenConfig
+	hooks, err := open.Listen(ctx, "tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for hooks (config key listen): %w", err)
 	}
 	a.serve(hooks, a.hookRoutes())
-	admin, err := net.Listen("tcp", a.cfg.AdminListen)
+	admin, err := open.Listen(ctx, "tcp", a.cfg.AdminListen)
 	if err != nil {
 		return fmt.Errorf("listen for metrics (config key admin_listen): %w", err)
 	}
 	a.serve(admin, a.adminRoutes())
-	socket, err := listenSocket(a.cfg.Socket)
+	socket, err := listenSocket(ctx, a.cfg.Socket)
 	if err != nil {
 		return fmt.Errorf("listen on the socket %s (config key socket): %w", a.cfg.Socket, err)
 	}
@@ -333,7 +334,7 @@ func (a *App) listen() error {
 // listenSocket opens a Unix socket that only this user can use. The backend's
 // lock proves that no other process serves it, so one left behind by a crash is
 // removed.
-func listenSocket(path string) (net.Listener, error) {
+func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, errors.New("a file that is no socket is in the way")
@@ -342,7 +343,7 @@ func listenSocket(path string) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	l, err := net.Listen("unix", path)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ func transient(err error) bool {
 // refuses it, while other passing failures tell nothing.
 func uncertain(err error) bool {
 	var e *APIError
-	return transient(err) && !(errors.As(err, &e) && e.Status == http.StatusLocked)
+	return transient(err) && (!errors.As(err, &e) || e.Status != http.StatusLocked)
 }
 
 // limited gives the wait that an answer of 429 asks for.

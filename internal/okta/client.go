@@ -290,7 +290,7 @@ func (c *Client) do(ctx context.Context, call apiCall) (*apiReply, error) {
 		case isLimit && refused < refusals:
 			refused++
 			err = c.pause(ctx, call, pause, err)
-		case !isLimit && transient(err) && failed+1 < attempts && !(call.once && uncertain(err)):
+		case !isLimit && transient(err) && failed+1 < attempts && (!call.once || !uncertain(err)):
 			failed++
 			err = c.config.Wait(ctx, time.Duration(c.config.Random()*float64(maxBackoff>>(attempts-failed))))
 		default:

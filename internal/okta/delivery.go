@@ -185,7 +185,7 @@ func (r eventReader) read(raw jsontext.Value, d *delivery) error {
 	}
 	if err != nil {
 		d.ignored.Unreadable++
-		return nil
+		return nil //nolint:nilerr // it is ignored alone, and counted
 	}
 	if request, ok := r.request(e, d); ok {
 		d.requests = append(d.requests, request)

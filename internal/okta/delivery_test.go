@@ -97,12 +97,12 @@ func TestFixtures(t *testing.T) {
 func TestIgnoredEvents(t *testing.T) {
 	t.Parallel()
 	good := joined(userID, "ana@example.com", "Ana Silva")
-	change := func(old, new string) string {
+	change := func(old, instead string) string {
 		t.Helper()
 		if !strings.Contains(good, old) {
 			t.Fatalf("the event holds no %s", old)
 		}
-		return strings.Replace(good, old, new, 1)
+		return strings.Replace(good, old, instead, 1)
 	}
 	unreadable, untargeted := okta.Ignored{Unreadable: 1}, okta.Ignored{Untargeted: 1}
 	tests := map[string]struct {

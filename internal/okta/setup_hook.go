@@ -161,7 +161,7 @@ func (j *job) findHook(ctx context.Context) (oktaHook, error) {
 			calling = append(calling, h)
 		}
 	}
-	ours := append(named, calling...)
+	ours := slices.Concat(named, calling)
 	switch {
 	case len(ours) == 0:
 		return oktaHook{}, nil

@@ -159,12 +159,12 @@ func (c *checkup) roster(ctx context.Context) {
 		g, err := c.findGroup(ctx, ref)
 		switch {
 		case err != nil:
-			c.add(HealthFault, "group", "%s", err)
+			c.add(HealthFault, stepGroup, "%s", err)
 		case g == nil:
-			c.add(HealthFault, "group", "okta has no group named %q", ref)
+			c.add(HealthFault, stepGroup, "okta has no group named %q", ref)
 		default:
 			c.groups = append(c.groups, *g)
-			c.add(HealthOK, "group", "%q exists (%s)", g.Profile.Name, g.ID)
+			c.add(HealthOK, stepGroup, "%q exists (%s)", g.Profile.Name, g.ID)
 		}
 	}
 	if c.App == "" {
@@ -172,7 +172,7 @@ func (c *checkup) roster(ctx context.Context) {
 	}
 	a, err := c.readApp(ctx)
 	if err != nil {
-		c.add(HealthFault, "app", "%s", err)
+		c.add(HealthFault, stepApp, "%s", err)
 		return
 	}
 	a.role = c.Role
@@ -180,18 +180,18 @@ func (c *checkup) roster(ctx context.Context) {
 		_, assigned := a.present[g.ID]
 		switch {
 		case a.has(g.ID):
-			c.add(HealthOK, "app", "%q is assigned to %q", g.Profile.Name, c.App)
+			c.add(HealthOK, stepApp, "%q is assigned to %q", g.Profile.Name, c.App)
 		case assigned:
-			c.add(HealthFault, "app", "%q is assigned to %q without its role, so its members cannot sign in", g.Profile.Name, c.App)
+			c.add(HealthFault, stepApp, "%q is assigned to %q without its role, so its members cannot sign in", g.Profile.Name, c.App)
 		default:
-			c.add(HealthFault, "app", "%q is not assigned to %q, so its members cannot sign in", g.Profile.Name, c.App)
+			c.add(HealthFault, stepApp, "%q is not assigned to %q, so its members cannot sign in", g.Profile.Name, c.App)
 		}
 	}
 }
 
 // hook looks at the event hook and its deliveries.
 func (c *checkup) hook(ctx context.Context) {
-	const name = "event hook"
+	const name = stepHook
 	h, err := c.findHook(ctx)
 	for _, s := range c.report.Steps {
 		c.add(HealthWarning, s.Name, "%s", s.Text)
@@ -225,7 +225,7 @@ func (c *checkup) hook(ctx context.Context) {
 
 // subscription compares what the hook delivers with what it should.
 func (c *checkup) subscription(about string, has hookContent) {
-	const name = "event hook"
+	const name = stepHook
 	want := c.wanted(has)
 	lacking := slices.DeleteFunc(slices.Clone(want.events), func(e string) bool { return slices.Contains(has.events, e) })
 	switch {
