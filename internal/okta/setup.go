@@ -66,12 +66,16 @@ type Org struct {
 
 // NewOrg makes an Org. It makes no call.
 func NewOrg(config OrgConfig) (*Org, error) {
-	config.HookName = cmp.Or(config.HookName, "connectroster ("+config.Deployment+")")
-	config.HookHeader = cmp.Or(config.HookHeader, DefaultHookHeader)
+	config.fill()
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("configure the set-up: %w", err)
 	}
 	return &Org{config: config}, nil
+}
+
+func (c *OrgConfig) fill() {
+	c.HookName = cmp.Or(c.HookName, "connectroster ("+c.Deployment+")")
+	c.HookHeader = cmp.Or(c.HookHeader, DefaultHookHeader)
 }
 
 func (c *OrgConfig) check() error {

@@ -92,9 +92,10 @@ func (j *job) explain(text string) string {
 	).Replace(text)
 }
 
-// ByHand gives all that somebody does in Okta's console where no credential is
-// had that could.
-func (o *Org) ByHand() string {
-	j := &job{OrgConfig: o.config, filter: true}
+// ByHand gives all that somebody does in Okta's console where there is no
+// credential that could. The config needs no client.
+func ByHand(config OrgConfig) string {
+	config.fill()
+	j := &job{OrgConfig: config, filter: true}
 	return j.explain(byHandGroup + byHandApp + byHandHook + byHandFilter + byHandVerify)
 }

@@ -246,7 +246,7 @@ func (c *checkup) subscription(about string, has hookContent) {
 func (c *checkup) deliveries(ctx context.Context, h oktaHook) {
 	const name = "deliveries"
 	const most = 100
-	now := c.Client.config.Now()
+	now := c.Client.clock.time()
 	stamp := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 	p, err := c.Client.page(ctx, apiCall{what: "read failed deliveries", class: classLogs, patience: patient, url: c.Client.path(url.Values{
 		"since": {stamp(now.Add(-failureSpan))}, "until": {stamp(now.Add(time.Minute))}, "sortOrder": {"DESCENDING"}, "limit": {strconv.Itoa(most)},
