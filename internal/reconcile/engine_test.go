@@ -184,6 +184,34 @@ func (a applyFunc) Apply(ctx context.Context, change plan.Change) (string, error
 	return a.apply(ctx, change)
 }
 
+// TestRenamedMeanwhile: somebody whose username changes while the outcome of a
+// creation is open does not get a second agent, however long searches lag.
+func TestRenamedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, lag := range []time.Duration{0, 5 * time.Second, 5 * time.Minute, 14 * time.Minute} {
+		t.Run(lag.String(), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(s *simconnect.Settings) { s.ListLag = lag })
+			p := r.hire("00u1")
+			if err := r.sim.AddFaults(simconnect.Fault{Operation: "CreateUser", Kind: simconnect.FaultReset, Commit: true}); err != nil {
+				t.Fatal(err)
+			}
+			r.ask("00u1")
+			r.work()
+			p.Username = "renamed@example.com"
+			r.people.put(p)
+			r.ask("00u1")
+			r.settle(2 * time.Hour)
+			if accepted, _ := r.creates(); accepted != 1 {
+				t.Errorf("%d creations accepted", accepted)
+			}
+			if s := r.state("00u1"); s.State != reconcile.StateIdle {
+				t.Errorf("state: %+v", s)
+			}
+		})
+	}
+}
+
 // TestTakenByNobody: a username that is taken and never shown is the refusal
 // conflict after 15 minutes, and not before.
 func TestTakenByNobody(t *testing.T) {

@@ -107,10 +107,11 @@ func (l *look) known(ctx context.Context) (*plan.Agent, error) {
 // the plan's business, once looking has found nothing often enough.
 func (l *look) resolve(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
 	if l.intent.Taken.IsZero() {
-		if l.intent.Looks >= len(l.Looks) {
+		due, again := l.lookAgain()
+		if !again {
 			return nil, nil, nil
 		}
-		if wait := l.intent.Started.Add(l.Looks[l.intent.Looks]).Sub(l.Now()); wait > 0 {
+		if wait := due.Sub(l.Now()); wait > 0 {
 			return nil, nil, After(wait, errors.New("the answer to a creation was lost; looking for the agent soon"))
 		}
 	}
@@ -135,11 +136,30 @@ func (l *look) resolve(ctx context.Context) (agents []plan.Agent, hidden []strin
 	if err := l.Intents.SaveIntent(ctx, l.intent); err != nil {
 		return nil, nil, fmt.Errorf("save the intent: %w", err)
 	}
-	if l.intent.Looks < len(l.Looks) {
-		wait := l.intent.Started.Add(l.Looks[l.intent.Looks]).Sub(l.Now())
-		return nil, nil, After(max(wait, 0), errors.New("the answer to a creation was lost and the agent is not visible yet"))
+	if due, again := l.lookAgain(); again {
+		return nil, nil, After(max(due.Sub(l.Now()), 0), errors.New("the answer to a creation was lost and the agent is not visible yet"))
 	}
 	return nil, nil, nil
+}
+
+// lookAgain tells when to look for the agent of an open intent next, if at all.
+// Calling once more is safe under the same username, which Amazon Connect gives
+// once. Somebody who has another username by now could get a second agent, so
+// for them it looks on until no search can lag any more.
+func (l *look) lookAgain() (due time.Time, again bool) {
+	n := l.intent.Looks
+	if n < len(l.Looks) {
+		return l.intent.Started.Add(l.Looks[n]), true
+	}
+	end := l.intent.Started.Add(l.Lag)
+	if plan.Fold(l.person.Username) == plan.Fold(l.intent.Username) || !l.Now().Before(end) {
+		return time.Time{}, false
+	}
+	due = l.intent.Started.Add(l.Looks[len(l.Looks)-1] + time.Duration(n-len(l.Looks)+1)*time.Minute)
+	if due.After(end) {
+		due = end
+	}
+	return due, true
 }
 
 // unseen waits for the search index to show who has a username.
