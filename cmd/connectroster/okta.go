@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,12 +25,18 @@ import (
 type oktaOptions struct {
 	config string
 	url    string
+	groups []string
+	app    string
 	role   string
 	dryRun bool
 	yes    bool
 	json   bool
 	secret string // a reference
+	next   string // what it refers to
 }
+
+// errNoAccess says that there is no credential for Okta's API.
+var errNoAccess = errors.New("there is no access to Okta's API: the configuration has no okta.auth, and OKTA_API_TOKEN is not set")
 
 func oktaCommand() *cobra.Command {
 	var o oktaOptions
@@ -41,11 +48,16 @@ its assignment to the Amazon Connect app, and the event hook with its secret.
 
 The commands sign in as okta.auth of the configuration says, or in hook-only mode
 with the API token in the variable OKTA_API_TOKEN, to the org of okta.org. They can
-be run again at any time. docs/okta-by-hand.md shows the same steps by hand.`,
+be run again at any time. docs/okta-by-hand.md shows the same steps by hand.
+
+Nothing is asked where there is no terminal. The exit code is 1 if something failed,
+does not work, or is left to be done by hand.`,
 	}
 	f := cmd.PersistentFlags()
 	f.StringVarP(&o.config, "config", "c", "connectroster.yaml", "the configuration `file`")
 	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster, such as https://roster.example.com/hooks/okta")
+	f.StringArrayVar(&o.groups, "group", nil, "a `group` of agents by its name or id, in place of those of the rules; may be repeated")
+	f.StringVar(&o.app, "app", "", "the label or id of the Amazon Connect `app`, in place of okta.app")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	cmd.AddCommand(oktaSetupCommand(&o), oktaStatusCommand(&o), oktaRotateCommand(&o), oktaRemoveCommand(&o))
 	return cmd
@@ -59,11 +71,16 @@ func oktaSetupCommand(o *oktaOptions) *cobra.Command {
 the event hook with a filter by group id, and verify it. What is there already stays,
 so a second run changes nothing. Start the daemon first: it answers the verification.
 
-Where the credential lacks a right, the step is shown for somebody to do by hand.`,
+Where the credential lacks a right, the step is shown for somebody to do by hand, and
+without a credential all of them are.`,
 		Example: "  connectroster okta setup --url https://roster.example.com/hooks/okta --dry-run",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.change(cmd, "set Okta up", func(ctx context.Context, org *okta.Org) (okta.Report, error) { return org.Setup(ctx) })
+			err := o.change(cmd, "set Okta up", func(ctx context.Context, org *okta.Org) (okta.Report, error) { return org.Setup(ctx) })
+			if errors.Is(err, errNoAccess) && !o.json {
+				return errors.Join(err, o.byHand(cmd.OutOrStdout()))
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&o.role, "role", "", "the `role` that the group gets in the app, where the app has several")
@@ -114,12 +131,12 @@ changed. Take the old one out of the configuration afterwards.`,
 			if o.secret == "" {
 				return errors.New("--to is missing: a reference to the new secret, such as env:NEXT_SECRET or file:next-secret")
 			}
+			var err error
+			if o.next, err = readReference(o.secret); err != nil {
+				return err
+			}
 			return o.change(cmd, "make Okta send another secret", func(ctx context.Context, org *okta.Org) (okta.Report, error) {
-				secret, err := readReference(o.secret)
-				if err != nil {
-					return okta.Report{}, err
-				}
-				return org.RotateSecret(ctx, secret)
+				return org.RotateSecret(ctx, o.next)
 			})
 		},
 	}
@@ -149,8 +166,8 @@ func changing(cmd *cobra.Command, o *oktaOptions) {
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 }
 
-// change runs a command that changes the org, after asking where there is
-// somebody to ask.
+// change runs a command that changes the org. Where there is somebody to ask, it
+// shows first what would be done.
 func (o *oktaOptions) change(cmd *cobra.Command, what string, do func(context.Context, *okta.Org) (okta.Report, error)) error {
 	asker := newAsker(cmd.InOrStdin(), cmd.ErrOrStderr())
 	org, done, err := o.org(asker)
@@ -159,6 +176,9 @@ func (o *oktaOptions) change(cmd *cobra.Command, what string, do func(context.Co
 	}
 	defer done()
 	if !o.dryRun && !o.yes {
+		if err := o.preview(cmd, asker, do); err != nil {
+			return err
+		}
 		if err := asker.confirm("This will " + what + "."); err != nil {
 			return err
 		}
@@ -178,23 +198,68 @@ func (o *oktaOptions) change(cmd *cobra.Command, what string, do func(context.Co
 	return nil
 }
 
-// org makes what the commands work with from the configuration.
-func (o *oktaOptions) org(asker *asker) (org *okta.Org, done func(), err error) {
+// preview shows what a command would do to whoever is asked about it.
+func (o *oktaOptions) preview(cmd *cobra.Command, asker *asker, do func(context.Context, *okta.Org) (okta.Report, error)) error {
+	if !asker.present() {
+		return nil
+	}
+	dry := *o
+	dry.dryRun = true
+	org, done, err := dry.org(asker)
+	if err != nil {
+		return err
+	}
+	defer done()
+	report, err := do(cmd.Context(), org)
+	printReport(cmd.ErrOrStderr(), report)
+	return err
+}
+
+// byHand prints what somebody has to do where there is no credential.
+func (o *oktaOptions) byHand(w io.Writer) error {
+	_, setup, err := o.load()
+	if err == nil {
+		_, err = fmt.Fprintf(w, "A super administrator does it by hand:\n\n%s", okta.ByHand(setup))
+	}
+	return err
+}
+
+// load reads the configuration, and gives what it says about Okta, without a
+// client.
+func (o *oktaOptions) load() (*config.Config, okta.OrgConfig, error) {
 	cfg, err := config.Load(o.config, os.Getenv)
 	if err != nil {
-		return nil, nil, err
+		return nil, okta.OrgConfig{}, err
 	}
 	if o.url == "" {
-		return nil, nil, errors.New("--url is missing: the https address at which Okta reaches connectroster, such as https://roster.example.com/hooks/okta")
+		return nil, okta.OrgConfig{}, errors.New("--url is missing: the https address at which Okta reaches connectroster, such as https://roster.example.com/hooks/okta")
+	}
+	setup := okta.OrgConfig{
+		Deployment: cfg.Name, Groups: cfg.Groups(), App: cmp.Or(o.app, cfg.Okta.App), Role: o.role,
+		HookURL: o.url, HookHeader: cfg.Okta.Hook.Header, API: cfg.APIMode(), DryRun: o.dryRun,
+	}
+	if len(o.groups) > 0 {
+		setup.Groups = o.groups
+	}
+	for _, secret := range cfg.HookSecrets() {
+		if secret != o.next && setup.HookSecret == "" {
+			setup.HookSecret = secret
+		}
+	}
+	return cfg, setup, nil
+}
+
+// org makes what the commands work with from the configuration.
+func (o *oktaOptions) org(asker *asker) (org *okta.Org, done func(), err error) {
+	cfg, setup, err := o.load()
+	if err != nil {
+		return nil, nil, err
 	}
 	client, err := oktaClient(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	setup := okta.OrgConfig{
-		Client: client, Deployment: cfg.Name, Groups: cfg.Groups(), App: cfg.Okta.App, Role: o.role,
-		HookURL: o.url, HookHeader: cfg.Okta.Hook.Header, HookSecret: cfg.HookSecrets()[0], API: cfg.APIMode(), DryRun: o.dryRun,
-	}
+	setup.Client = client
 	if asker.present() {
 		setup.Ask = asker.choose
 	}
@@ -217,7 +282,7 @@ func oktaClient(cfg *config.Config) (*okta.Client, error) {
 	case cfg.Okta.Org == "":
 		return nil, errors.New("the configuration names no Okta org; write its address under okta.org")
 	case token == "":
-		return nil, errors.New("there is no access to Okta's API: the configuration has no okta.auth, and OKTA_API_TOKEN is not set; docs/okta-by-hand.md shows the steps by hand")
+		return nil, errNoAccess
 	}
 	return okta.NewClient(okta.ClientConfig{Org: cfg.Okta.Org, Token: token, CAFile: cfg.Okta.CAFile, AllowLoopback: cfg.AllowLoopback, Version: version(), Log: log})
 }
@@ -283,8 +348,9 @@ func printHealth(w io.Writer, h okta.Health) {
 
 // asker asks somebody at a terminal. Without one nothing is asked.
 type asker struct {
-	in  *bufio.Reader
-	out io.Writer
+	in     *bufio.Reader
+	out    io.Writer
+	chosen map[string]string // by prompt, so that nothing is asked twice
 }
 
 // newAsker gives nil where nobody can be asked.
@@ -292,7 +358,7 @@ func newAsker(in io.Reader, out io.Writer) *asker {
 	if f, ok := in.(*os.File); !ok || !isTerminal(f) {
 		return nil
 	}
-	return &asker{in: bufio.NewReader(in), out: out}
+	return &asker{in: bufio.NewReader(in), out: out, chosen: map[string]string{}}
 }
 
 func (a *asker) present() bool { return a != nil }
@@ -315,6 +381,9 @@ func (a *asker) confirm(text string) error {
 
 // choose lets somebody pick one of several options by its number.
 func (a *asker) choose(prompt string, options []string) (string, error) {
+	if known, ok := a.chosen[prompt]; ok {
+		return known, nil
+	}
 	fmt.Fprintln(a.out, prompt)
 	for i, option := range options {
 		fmt.Fprintf(a.out, "  %d  %s\n", i+1, option)
@@ -326,6 +395,7 @@ func (a *asker) choose(prompt string, options []string) (string, error) {
 			return "", errors.New("nothing was chosen")
 		}
 		if n, err := strconv.Atoi(strings.TrimSpace(answer)); err == nil && n >= 1 && n <= len(options) {
+			a.chosen[prompt] = options[n-1]
 			return options[n-1], nil
 		}
 	}
