@@ -22,7 +22,8 @@ const overlap = time.Hour
 // place is how far the feed was read.
 type place struct {
 	Cursor string    `json:"cursor"`
-	Saved  time.Time `json:"saved"` // when everything before the cursor was durable
+	Saved  time.Time `json:"saved"`          // when everything before the cursor was durable
+	Owes   bool      `json:"owes,omitempty"` // a sweep, for what was read before the cursor
 }
 
 // CaughtUp is the result of a catch-up.
@@ -41,9 +42,10 @@ type CaughtUp struct {
 // durable, so that a crash repeats a page and never skips one. It changes
 // nothing itself.
 //
-// Events about a whole group, and a gap in the feed, are answered by a sweep
-// before the place is kept. After an error the next call goes on from the last
-// place that was kept.
+// Events about a whole group, and a gap in the feed, are answered by a sweep. It
+// is owed from the moment that the place behind them is kept, and each call
+// tries it until it has worked once. After an error the next call goes on from
+// the last place that was kept.
 func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 	out := CaughtUp{Started: e.Now()}
 	at, err := e.place(ctx)
@@ -55,7 +57,7 @@ func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 		page, err = e.Feed.Events(ctx, at.Cursor, at.Saved.Add(-overlap))
 		if errors.Is(err, ErrGap) && !out.Gap {
 			// Begin anew; the sweep below looks at everybody whom the gap hides.
-			out.Gap, at = true, place{Saved: e.Now()}
+			out.Gap, at = true, place{Saved: e.Now(), Owes: true}
 			continue
 		}
 		if err != nil {
@@ -68,18 +70,16 @@ func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 		out.Requests += len(page.Requests)
 		out.Failed += page.Failed
 		out.Groups += len(page.Fan)
-		at, more = place{Cursor: page.Next, Saved: e.Now()}, page.More
-		if out.Gap || out.Groups > 0 {
-			continue // a crash before the sweep must repeat these pages
-		}
+		at, more = place{Cursor: page.Next, Saved: e.Now(), Owes: at.Owes || len(page.Fan) > 0}, page.More
 		if err := e.note(ctx, notePlace, at); err != nil {
 			return out, fmt.Errorf("catch up: %w", err)
 		}
 	}
-	if out.Gap || out.Groups > 0 {
+	if at.Owes {
 		if _, err := e.Sweep(ctx); err != nil {
 			return out, fmt.Errorf("catch up: %w", err)
 		}
+		at.Owes = false
 		if err := e.note(ctx, notePlace, at); err != nil {
 			return out, fmt.Errorf("catch up: %w", err)
 		}

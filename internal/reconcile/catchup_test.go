@@ -172,8 +172,9 @@ func TestCatchUpGap(t *testing.T) {
 	}
 }
 
-// TestCatchUpGroup: an event about a group is answered by a sweep, and while
-// that fails the event is read again.
+// TestCatchUpGroup: an event about a group is answered by a sweep. While that
+// fails it is owed, across restarts too; the events are not read again, and
+// later ones are.
 func TestCatchUpGroup(t *testing.T) {
 	t.Parallel()
 	r, feed := newLogRig(t)
@@ -183,16 +184,30 @@ func TestCatchUpGroup(t *testing.T) {
 	if _, err := r.engine.CatchUp(t.Context()); err == nil {
 		t.Fatal("the error of the sweep was not told")
 	}
+	r.restart()
+	r.hire("00u1")
+	feed.add("00u1")
+	for _, requests := range []int{1, 0} {
+		out, err := r.engine.CatchUp(r.t.Context())
+		if err == nil || out.Groups != 0 || out.Failed != 0 || out.Requests != requests {
+			t.Errorf("caught up %+v, error %v; want %d requests and the error of the sweep", out, err, requests)
+		}
+	}
+
 	r.people.fail = nil
 	r.restart()
-	if out := r.catchUp(); out.Groups != 1 || out.Failed != 2 {
-		t.Errorf("caught up %+v", out)
-	}
+	r.catchUp()
 	r.settle(time.Minute)
-	if accepted, _ := r.creates(); accepted != 1 {
+	if accepted, _ := r.creates(); accepted != 2 {
 		t.Errorf("%d agents", accepted)
 	}
-	if out := r.catchUp(); out.Groups != 0 {
-		t.Errorf("the event was read twice: %+v", out)
+	swept, err := r.engine.Swept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.clock.Advance(time.Minute)
+	r.catchUp()
+	if again, err := r.engine.Swept(t.Context()); err != nil || !again.Started.Equal(swept.Started) {
+		t.Errorf("a sweep was paid twice: %v", err)
 	}
 }
