@@ -273,6 +273,7 @@ func (c *Client) do(ctx context.Context, call apiCall) (*apiReply, error) {
 		var answer *APIError
 		switch {
 		case err == nil:
+			c.accepted(ctx)
 			return reply, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
@@ -353,15 +354,28 @@ func (c *Client) refused() error {
 	return reconcile.After(left, c.denied)
 }
 
-// deny remembers that the credential was refused, and gives the error for it.
+// deny remembers that the credential was refused, and gives the error for it. The
+// log tells of it once, however long it lasts.
 func (c *Client) deny(ctx context.Context, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.until.Before(c.config.Now()) {
-		c.config.Log.ErrorContext(ctx, "okta refuses our credential; trying again in a minute", "error", err)
+	if c.denied == nil {
+		c.config.Log.ErrorContext(ctx, "okta refuses our credential; trying again every minute", "error", err)
 	}
 	c.denied, c.until = err, c.config.Now().Add(deniedWait)
 	return reconcile.After(deniedWait, err)
+}
+
+// accepted forgets that the credential was refused, once a call that came after
+// it has succeeded.
+func (c *Client) accepted(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.denied == nil || c.until.After(c.config.Now()) {
+		return
+	}
+	c.denied = nil
+	c.config.Log.InfoContext(ctx, "okta accepts our credential again")
 }
 
 // attempt makes a call once. It gives the credential that it used.

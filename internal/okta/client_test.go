@@ -297,10 +297,22 @@ func TestRevokedToken(t *testing.T) {
 	if calls.Load() != 1 || len(log.lines()) != 1 {
 		t.Errorf("%d calls, log %q", calls.Load(), log.lines())
 	}
+	for range 3 {
+		clock.move(time.Minute)
+		if _, err := d.Groups(t.Context()); err == nil {
+			t.Fatal("a revoked token gives groups")
+		}
+	}
+	if calls.Load() != 4 || len(log.lines()) != 1 {
+		t.Errorf("%d calls in three minutes more, log %q", calls.Load()-1, log.lines())
+	}
 	repaired.Store(true)
 	clock.move(time.Minute)
 	if _, err := d.Groups(t.Context()); err != nil {
 		t.Error(err)
+	}
+	if lines := log.lines(); len(lines) != 2 || !strings.Contains(lines[1], "accepts our credential again") {
+		t.Errorf("log %q", lines)
 	}
 }
 
