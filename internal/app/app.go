@@ -102,6 +102,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
+	a.calls.log = a.log
 	engine := reconcile.Config{
 		Settings: c.Config.Settings(),
 		Queue:    c.Backend, Index: c.Backend, Intents: c.Backend, Notes: c.Backend, Journal: c.Backend,

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"sync"
 	"time"
@@ -194,15 +195,19 @@ type Calls struct {
 	Took      time.Duration `json:"took_ns"`   // all together
 }
 
-// calls counts by operation.
+// calls counts by operation, and tells of refusals.
 type calls struct {
-	mu sync.Mutex
-	by map[string]Calls
+	log *slog.Logger
+
+	mu      sync.Mutex
+	by      map[string]Calls
+	refused map[string]bool // operations that AWS refused last
 }
 
 func (c *calls) add(call connect.Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.watch(call)
 	if c.by == nil {
 		c.by = map[string]Calls{}
 	}
@@ -217,6 +222,25 @@ func (c *calls) add(call connect.Call) {
 		n.Failed++
 	}
 	c.by[call.Operation] = n
+}
+
+// watch logs when AWS begins to refuse calls, and when none is refused any more.
+// In between people wait one by one, and the log says no more about it.
+func (c *calls) watch(call connect.Call) {
+	switch {
+	case call.Refused:
+		if len(c.refused) == 0 {
+			c.log.Error("AWS refuses our calls; trying again every minute: check the credentials and the policy of the role",
+				"operation", call.Operation, "status", call.Status, "code", call.Code)
+			c.refused = map[string]bool{}
+		}
+		c.refused[call.Operation] = true
+	case !call.Failed && c.refused[call.Operation]:
+		delete(c.refused, call.Operation)
+		if len(c.refused) == 0 {
+			c.log.Info("AWS accepts our calls again")
+		}
+	}
 }
 
 func (c *calls) snapshot() map[string]Calls {

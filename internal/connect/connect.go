@@ -79,6 +79,7 @@ type Call struct {
 	Code      string        // of the error; empty for success or without one
 	Failed    bool
 	Throttled bool
+	Refused   bool // whoever we are may not do this, or not any more
 }
 
 // Instance is one Amazon Connect instance. It is safe for concurrent use.

@@ -140,6 +140,7 @@ func (i *Instance) attempt(ctx context.Context, in middleware.FinalizeInput, nex
 	if err != nil {
 		f := read(err)
 		call.Failed, call.Status, call.Code, call.Throttled = true, f.status, f.code, f.throttled()
+		call.Refused = f.refused()
 	}
 	if call.Throttled {
 		turns.pause(pauseThrottled)
