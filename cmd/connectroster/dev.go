@@ -158,14 +158,17 @@ func (p *playground) open(ctx context.Context) error {
 	}
 	// The daemon finds Amazon Connect as any program with the AWS SDK does.
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_CONNECT":    p.instanceURL,
-		"AWS_ACCESS_KEY_ID":           "dev",
-		"AWS_SECRET_ACCESS_KEY":       "dev",
-		"AWS_SESSION_TOKEN":           "",
-		"AWS_PROFILE":                 "",
-		"AWS_CONFIG_FILE":             os.DevNull,
-		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
-		"AWS_EC2_METADATA_DISABLED":   "true",
+		"AWS_ENDPOINT_URL_CONNECT":            p.instanceURL,
+		"AWS_ACCESS_KEY_ID":                   "dev",
+		"AWS_SECRET_ACCESS_KEY":               "dev",
+		"AWS_SESSION_TOKEN":                   "",
+		"AWS_PROFILE":                         "",
+		"AWS_CONFIG_FILE":                     os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE":         os.DevNull,
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+		"AWS_USE_FIPS_ENDPOINT":               "false",
+		"AWS_CA_BUNDLE":                       "",
+		"AWS_EC2_METADATA_DISABLED":           "true",
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err

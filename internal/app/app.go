@@ -191,7 +191,12 @@ func (a *App) HandleAdmin(pattern string, h http.Handler) { a.admin.Handle(patte
 // that cannot be reached is not, since requests can be stored without it.
 func (a *App) Start(ctx context.Context) error {
 	a.started = a.now()
-	if err := a.check(ctx); err != nil && reconcile.IsTerminal(err) {
+	// Okta gives up after three seconds and tries once more, so nothing may keep
+	// the hook closed for longer.
+	checking, cancelCheck := context.WithTimeout(ctx, 3*time.Second)
+	defer cancelCheck()
+	if err := a.check(checking); err != nil && reconcile.IsTerminal(err) {
+		a.close()
 		return err
 	} else if err != nil {
 		a.log.Error("cannot read the Amazon Connect instance; requests are stored and will be worked on later", "error", err)
@@ -241,8 +246,12 @@ func (a *App) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// close gives up endpoints that were opened but are not served.
+// close gives up what New and Start have opened, where nothing is served yet.
 func (a *App) close() {
+	a.instance.Close()
+	if a.client != nil {
+		a.client.Close()
+	}
 	for _, s := range a.servers {
 		_ = s.listener.Close()
 	}
@@ -257,8 +266,6 @@ func (a *App) AdminAddr() string { return a.servers[1].listener.Addr().String() 
 
 // check reads the instance and refuses one that cannot be worked with.
 func (a *App) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
 	info, err := a.instance.Check(ctx)
 	if err != nil {
 		return fmt.Errorf("check the instance: %w", err)
@@ -332,13 +339,15 @@ func (a *App) listen(ctx context.Context) error {
 	return nil
 }
 
-// listenSocket opens a Unix socket that only this user can use. The backend's
-// lock proves that no other process serves it, so one left behind by a crash is
-// removed.
+// listenSocket opens a Unix socket that only this user can use. One that nobody
+// answers at was left behind by a crash and is removed.
 func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
 			return nil, errors.New("a file that is no socket is in the way")
+		}
+		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
+			return nil, errors.Join(errors.New("another process serves it"), conn.Close())
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, err

@@ -53,7 +53,9 @@ func (a *App) prepare(ctx context.Context) (swept, ok bool) {
 
 func (a *App) first(ctx context.Context) (swept bool, err error) {
 	if a.info.Load() == nil {
-		if err := a.check(ctx); err != nil {
+		checking, cancel := context.WithTimeout(ctx, 15*time.Second)
+		defer cancel()
+		if err := a.check(checking); err != nil {
 			return false, err
 		}
 	}

@@ -75,7 +75,7 @@ func (a *App) health(w http.ResponseWriter, _ *http.Request) {
 func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if err := a.backend.Ready(r.Context()); err != nil {
-		a.log.Error("not ready: cannot store requests", "error", err)
+		a.log.Debug("not ready: cannot store requests", "error", err)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "cannot store requests")
 		return

@@ -116,7 +116,6 @@ func (w *watch) sweepEnds(err error) {
 func (w *watch) caughtUp(now time.Time, c reconcile.CaughtUp, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.running = nil // a gap is closed by a sweep of its own
 	w.catchUp.Requests += c.Requests
 	w.catchUp.Failed += c.Failed
 	if c.Gap {
@@ -158,10 +157,10 @@ func (o *outcomes) add(out reconcile.Outcome) {
 		o.n.Changes, o.n.Refusals = map[plan.Action]uint64{}, map[plan.Code]uint64{}
 	}
 	o.n.Looks++
-	switch {
-	case out.Refusal != nil:
+	if out.Refusal != nil {
 		o.n.Refusals[out.Refusal.Code]++
-	case out.Action != "":
+	}
+	if out.Action != "" {
 		o.n.Changes[out.Action]++
 		age := out.Finished.Sub(out.Work.Since)
 		o.n.Total += age

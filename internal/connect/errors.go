@@ -163,7 +163,7 @@ func (f failure) said(private []string) error {
 	case f.code != "":
 		return fmt.Errorf("%s (status %d)", f.code, f.status)
 	case f.status != 0:
-		return fmt.Errorf("status %d: %w", f.status, f.cause)
+		return fmt.Errorf("status %d: %s", f.status, redact(f.cause.Error(), private))
 	}
 	return f.cause
 }

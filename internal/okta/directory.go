@@ -28,8 +28,8 @@ type DirectoryConfig struct {
 
 	// App is the app by which people sign in to Amazon Connect, by its label or
 	// its Okta id: its usernames are those of the agents. Empty: a person's
-	// username is the login. It is the login too for people whom the app is not
-	// assigned to, who cannot sign in anyway.
+	// username is the login. People whom the app is not assigned to, or not yet,
+	// have no username: a guess would last, since Amazon Connect has no rename.
 	App string
 }
 
@@ -99,7 +99,7 @@ func (d *Directory) Person(ctx context.Context, id string) (plan.Person, error) 
 	if err := reads.Wait(); err != nil {
 		return plan.Person{}, err
 	}
-	if username != "" {
+	if d.config.App != "" {
 		p.Username = username
 	}
 	if err := d.renamedAmong(p.Groups); err != nil {
@@ -257,10 +257,13 @@ func (d *Directory) nameAll(ctx context.Context, people []*plan.Person, byID map
 	if err != nil {
 		return err
 	}
+	for _, p := range people {
+		p.Username = "" // until the app gives one; see DirectoryConfig.App
+	}
 	assigned := map[string]bool{}
 	for _, u := range users {
 		assigned[u.ID] = true
-		if p := byID[u.ID]; p != nil && u.Credentials.UserName != "" {
+		if p := byID[u.ID]; p != nil {
 			p.Username = u.Credentials.UserName
 		}
 	}

@@ -21,7 +21,7 @@ const (
 func UsernameFault(name string) string {
 	switch n := utf8.RuneCountInString(name); {
 	case n == 0:
-		return "the username is empty"
+		return "there is no username: the person has no login, or the Amazon Connect app is not assigned to them in Okta"
 	case n < minUsername:
 		return fmt.Sprintf("the username has %d character; Amazon Connect needs at least %d", n, minUsername)
 	case n > maxUsername:

@@ -34,7 +34,7 @@ type Config struct {
 
 	Lease    time.Duration   // of one claim; default 2 minutes
 	Timeout  time.Duration   // of one look at a person, below Lease; default 90 seconds
-	Attempts int             // failures before a person becomes a dead letter; default 20
+	Attempts int             // failures before a person becomes a dead letter; default 100, some 8 hours of an outage
 	Looks    []time.Duration // when to look for an agent after a lost answer, from the call on; default 2, 10, 60 seconds
 	Lag      time.Duration   // how long a new agent may stay unseen in Amazon Connect; default 15 minutes
 
@@ -81,7 +81,7 @@ func New(c Config) (*Engine, error) {
 	}
 	c.Lag = positive(c.Lag, 15*time.Minute)
 	if c.Attempts <= 0 {
-		c.Attempts = 20
+		c.Attempts = 100
 	}
 	if len(c.Looks) == 0 {
 		c.Looks = []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}
@@ -195,6 +195,9 @@ func (e *Engine) report(out Outcome) {
 	if out.Agent != "" {
 		at = append(at, "agent", out.Agent)
 	}
+	if out.Action != "" {
+		at = append(at, "action", out.Action)
+	}
 	switch {
 	case out.Verdict.State == Dead:
 		e.Log.Error("given up: now a dead letter", append(at, "reason", out.Verdict.Reason)...)
@@ -207,7 +210,7 @@ func (e *Engine) report(out Outcome) {
 	case out.Verdict.State == Later:
 		e.Log.Info("waiting", append(at, "due", out.Verdict.Due, "reason", out.Verdict.Reason)...)
 	case out.Action != "":
-		e.Log.Info("changed", append(at, "action", out.Action)...)
+		e.Log.Info("changed", at...)
 	default:
 		e.Log.Debug("nothing to do", at...)
 	}

@@ -692,3 +692,24 @@ func TestLookEndsProcess(t *testing.T) {
 		t.Errorf("%d calls were made for it", calls)
 	}
 }
+
+// TestClockGoesBack: what is stored in the future of a clock that went back is
+// not waited for.
+func TestClockGoesBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.hire("00u1")
+	r.hire("00u2")
+	future := r.clock.Now().Add(24 * time.Hour)
+	if err := r.store.SaveIntent(t.Context(), reconcile.Intent{Person: "00u1", Username: "00u1@example.com", Started: future, Creates: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.store.Remember(t.Context(), reconcile.Known{Owner: "00u2", Agent: "11111111-1111-1111-1111-111111111111", Since: future}); err != nil {
+		t.Fatal(err)
+	}
+	r.ask("00u1", "00u2")
+	r.settle(time.Hour)
+	if accepted, _ := r.creates(); accepted != 2 {
+		t.Errorf("%d agents after an hour, want 2", accepted)
+	}
+}

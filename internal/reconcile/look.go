@@ -48,6 +48,13 @@ func (l *look) read(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("read the intent: %w", err)
 	}
+	// A clock that went back must not make anything wait for what it skipped.
+	if l.intent.Started.After(l.started) || l.intent.Taken.After(l.started) {
+		l.intent.Started, l.intent.Taken = earlier(l.intent.Started, l.started), earlier(l.intent.Taken, l.started)
+		if err := l.Intents.SaveIntent(ctx, l.intent); err != nil {
+			return fmt.Errorf("save the intent: %w", err)
+		}
+	}
 	l.person, err = l.Directory.Person(ctx, l.work.Person)
 	if errors.Is(err, ErrNotFound) {
 		l.person = plan.Person{ID: l.work.Person, Status: plan.StatusGone}
@@ -87,6 +94,12 @@ func (l *look) known(ctx context.Context) (*plan.Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the index: %w", err)
 	}
+	if entry.Since.After(l.started) { // by a clock that went back since
+		entry.Since = l.started
+		if err := l.Index.Remember(ctx, entry); err != nil {
+			return nil, fmt.Errorf("remember agent %s: %w", entry.Agent, err)
+		}
+	}
 	agent, err := l.Instance.Agent(ctx, entry.Agent)
 	switch {
 	case err == nil:
@@ -101,6 +114,20 @@ func (l *look) known(ctx context.Context) (*plan.Agent, error) {
 		return nil, fmt.Errorf("forget agent %s, which is gone: %w", entry.Agent, err)
 	}
 	return nil, nil
+}
+
+// wants reports whether the plan would create an agent of that username, were
+// there none.
+func (l *look) wants(username string) bool {
+	p := plan.New(l.Settings, plan.World{Catalog: l.catalog, People: []plan.Person{l.person}})
+	return len(p.Changes) == 1 && plan.Fold(p.Changes[0].After.Username) == plan.Fold(username)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // resolve finds out what became of an open intent. It only looks: creating is
@@ -144,15 +171,15 @@ func (l *look) resolve(ctx context.Context) (agents []plan.Agent, hidden []strin
 
 // lookAgain tells when to look for the agent of an open intent next, if at all.
 // Calling once more is safe under the same username, which Amazon Connect gives
-// once. Somebody who has another username by now could get a second agent, so
-// for them it looks on until no search can lag any more.
+// once. Somebody who has another username by now, or is to have no agent, could
+// get a second one later, so for them it looks on until no search can lag.
 func (l *look) lookAgain() (due time.Time, again bool) {
 	n := l.intent.Looks
 	if n < len(l.Looks) {
 		return l.intent.Started.Add(l.Looks[n]), true
 	}
 	end := l.intent.Started.Add(l.Lag)
-	if plan.Fold(l.person.Username) == plan.Fold(l.intent.Username) || !l.Now().Before(end) {
+	if l.wants(l.intent.Username) || !l.Now().Before(end) {
 		return time.Time{}, false
 	}
 	due = l.intent.Started.Add(l.Looks[len(l.Looks)-1] + time.Duration(n-len(l.Looks)+1)*time.Minute)
@@ -251,7 +278,7 @@ func (l *look) apply(ctx context.Context, change plan.Change) error {
 	_, waits := AsAfter(err)
 	switch {
 	case IsTerminal(err):
-		return l.givenUp(ctx, change, err)
+		return l.givenUp(ctx, change, before, err)
 	case waits:
 		return l.undone(ctx, before, err)
 	case stopped:
@@ -328,15 +355,12 @@ func (l *look) undone(ctx context.Context, before Intent, cause error) error {
 }
 
 // givenUp records a change that no further attempt can make.
-func (l *look) givenUp(ctx context.Context, change plan.Change, cause error) error {
+func (l *look) givenUp(ctx context.Context, change plan.Change, before Intent, cause error) error {
 	entry := Entry{Kind: EntryFailure, Action: change.Action, Reason: change.Reason, Error: cause.Error(), Before: change.Before, After: change.After}
 	if err := l.record(ctx, entry); err != nil {
 		return err
 	}
-	if err := l.Intents.DropIntent(ctx, l.work.Person); err != nil {
-		return fmt.Errorf("close the intent: %w", err)
-	}
-	return cause
+	return l.undone(ctx, before, cause) // an earlier call may still have made the agent
 }
 
 // refuse records a refusal. That somebody who has no agent is to have none is no

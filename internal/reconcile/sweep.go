@@ -32,7 +32,7 @@ func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
 	case <-ctx.Done():
 		return Swept{}, fmt.Errorf("sweep: %w", context.Cause(ctx))
 	}
-	out := Swept{Started: e.Now(), Refusals: map[plan.Code]int{}}
+	out := Swept{Started: e.Now()}
 	w, err := e.world(ctx, out)
 	if err != nil {
 		return Swept{}, fmt.Errorf("sweep: %w", err)
@@ -52,6 +52,7 @@ func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
 		}
 		requests = requests[n:]
 	}
+	out.Refusals = map[plan.Code]int{} // only now: whoever watches the progress has a copy of out
 	for _, r := range p.Refusals {
 		out.Refusals[r.Code]++
 	}
