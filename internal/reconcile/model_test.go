@@ -99,6 +99,8 @@ type world struct {
 	asked    map[string]bool  // everybody for whom a request was stored
 	reached  map[string]bool  // uuids of events that led to a request
 	logFrom  time.Time        // events before were never promised to be found
+	gap      time.Time        // when the feed last had one, until that was made up for
+	refused  string           // the cursor that the feed refused then
 	lateness time.Duration    // the most that an event was ever late in the log
 	faults   []error          // of the product
 }
@@ -268,7 +270,8 @@ func (w *world) directory(c *reconcile.Config, hook *okta.HookConfig) error {
 	}
 	hook.Directory = directory
 	c.Directory = eyewitness{directory, w}
-	c.Feed, err = okta.NewFeed(okta.FeedConfig{Client: w.bench.client, Directory: directory})
+	feed, err := okta.NewFeed(okta.FeedConfig{Client: w.bench.client, Directory: directory})
+	c.Feed = eavesdropper{feed, w}
 	return err
 }
 
@@ -403,19 +406,24 @@ func (w *world) catchUp() error {
 	}
 	sure := w.truth.Now().Add(-w.lateness)
 	before := w.org.Events()
-	var out reconcile.CaughtUp
 	var err error
-	if !w.run(func() { out, err = w.eng.CatchUp(w.ctx) }) {
+	if !w.run(func() { _, err = w.eng.CatchUp(w.ctx) }) {
 		return errCrashed
 	}
 	if err != nil {
 		return err
 	}
+	if !w.gap.IsZero() { // everybody must have been looked at instead
+		if swept, err := w.eng.Swept(w.ctx); err != nil || swept.Started.Before(w.gap) {
+			w.fault("a gap at %s was not made up for: %+v, %w", w.gap, swept, err)
+		}
+		for _, e := range before {
+			w.reached[e.UUID] = true
+		}
+		w.gap = time.Time{}
+	}
 	for _, e := range before {
 		due := !e.Published.After(sure) && !e.Published.Before(w.logFrom) && w.matters(e.Type, e.Result, e.Targets, e.Targets)
-		if out.Gap {
-			w.reached[e.UUID] = true // everybody was looked at instead
-		}
 		if due && !w.reached[e.UUID] {
 			w.fault("the event %s (%s, %s) is in the log, and led to no request", e.UUID, e.Type, e.Published)
 		}
@@ -681,11 +689,11 @@ func (w *world) arrived() error {
 	return errors.Join(w.faults...)
 }
 
-// missing gives those who should have an agent and could have one, and has none;
-// and how many have none since an agent that no sweep shows us has the name.
+// missing gives those who should have an agent and could have one, and have none;
+// and how many names nobody gets since an agent that no sweep shows us has them.
 func (w *world) missing() (missing map[string]wish, refused int) {
 	missing = w.wishes()
-	held := map[string]simconnect.Agent{}
+	held, refusals := map[string]simconnect.Agent{}, map[string]bool{}
 	for _, a := range w.sim.Agents() {
 		held[strings.ToLower(a.Username)] = a
 		if a.Tags["connectroster:deployment"] == deployment {
@@ -696,11 +704,11 @@ func (w *world) missing() (missing map[string]wish, refused int) {
 		if a, taken := held[strings.ToLower(want.Username)]; taken {
 			delete(missing, id)
 			if a.Tags["connectroster:deployment"] != deployment {
-				refused++
+				refusals[strings.ToLower(want.Username)] = true
 			}
 		}
 	}
-	return missing, refused
+	return missing, len(refusals)
 }
 
 // quiet looks at everybody once more, which must change nothing.
@@ -877,12 +885,31 @@ func (d eyewitness) Person(ctx context.Context, id string) (plan.Person, error) 
 	return p, err
 }
 
+// eavesdropper hears of gaps in the feed.
+type eavesdropper struct {
+	reconcile.Feed
+	world *world
+}
+
+func (f eavesdropper) Events(ctx context.Context, cursor string, since time.Time) (reconcile.Page, error) {
+	page, err := f.Feed.Events(ctx, cursor, since)
+	w := f.world
+	switch {
+	case errors.Is(err, reconcile.ErrGap):
+		w.gap, w.refused = w.now(), cursor
+	case err == nil && cursor == w.refused: // it is good again, so that nothing is missing
+		w.gap = time.Time{}
+	}
+	return page, err
+}
+
 // TestModel plays random histories of the org, the channel, Amazon Connect, the
 // process and the clock, -rapid.checks of them with access to Okta's API and as
-// many without.
+// many without. A history that fails is printed as short as it can be made, for
+// TestHistories to keep.
 func TestModel(t *testing.T) {
 	seed := flag.Lookup("rapid.seed")
-	if seed.Value.String() == "0" { // so that a run that succeeds can be told, too
+	if seed.Value.String() == "0" { // so that it can be told of a run that succeeds, too
 		if err := seed.Value.Set(strconv.FormatUint(uint64(rand.Uint32())+1, 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -891,12 +918,24 @@ func TestModel(t *testing.T) {
 	for name, api := range map[string]bool{"API": true, "HookOnly": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, played := newBench(t), 0
-			defer func() { t.Logf("%d histories played, seed %s", played, seed.Value) }()
+			b := newBench(t)
+			fails := func(h history) error { return play(t.Context(), b, api, mistake{}, h) }
+			var played int
+			var failed history
+			defer func() {
+				t.Logf("%d histories played, seed %s", played, seed.Value)
+				if failed != nil {
+					failed = shrink(failed, fails)
+					t.Logf("%v\n%s", fails(failed), failed)
+				}
+			}()
 			rapid.Check(t, func(rt *rapid.T) {
 				h := histories(40).Draw(rt, "history")
-				played++
-				if err := play(t.Context(), b, api, mistake{}, h); err != nil {
+				if failed == nil {
+					played++
+				}
+				if err := fails(h); err != nil {
+					failed = h
 					rt.Fatalf("%v\n%s", err, h)
 				}
 			})
