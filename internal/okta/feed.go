@@ -174,15 +174,15 @@ func (f *Feed) Events(ctx context.Context, cursor string, since time.Time) (reco
 // start gives the URL of a page: the cursor, or the first one.
 func (f *Feed) start(cursor string, since time.Time) (*url.URL, error) {
 	client := f.config.Client
+	if client.config.Now().Sub(since) > logHistory {
+		return nil, fmt.Errorf("okta keeps events for 90 days: %w", reconcile.ErrGap)
+	}
 	if cursor != "" {
 		u, err := sameList(client.path(nil, "logs"), cursor)
 		if err != nil || len(cursor) > maxCursor {
 			return nil, fmt.Errorf("the cursor is not one of this org: %w", reconcile.ErrGap)
 		}
 		return u, nil
-	}
-	if client.config.Now().Sub(since) > logHistory {
-		return nil, fmt.Errorf("okta keeps events for 90 days: %w", reconcile.ErrGap)
 	}
 	return client.path(url.Values{
 		"since":     {since.UTC().Format("2006-01-02T15:04:05.000Z")},
