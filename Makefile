@@ -21,7 +21,8 @@ test: ## run the tests
 
 .PHONY: race
 race: ## run the tests with the race detector
-	$(GO) test -race -short ./...
+	@echo "-short: fractions of the long tests, and none of the system tests of internal/app"
+	$(GO) test -race -short -p 1 ./...
 
 .PHONY: format
 format: ## check that every file is formatted and go.mod is tidy

@@ -147,6 +147,9 @@ type world struct {
 // newWorld makes a world in which nothing runs yet.
 func newWorld(t testing.TB, s setup) *world {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a run with -short leaves out the system tests of the whole app")
+	}
 	w := &world{t: t, setup: s, dir: t.TempDir(), log: &logbook{}, names: map[string]string{}}
 	w.env = map[string]string{"OKTA_HOOK_SECRET": hookSecret, "OKTA_API_TOKEN": apiToken}
 
