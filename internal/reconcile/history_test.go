@@ -128,6 +128,8 @@ func verbs() map[string]verb {
 		"sweep":    {2, func(w *world, _, _ int) error { w.sweep(); return nil }},
 		"work":     {13, func(w *world, a, _ int) error { w.work(a + 1); return nil }},
 
+		"shift": {8, shift},
+
 		// The clock.
 		"wait": {5, func(w *world, a, _ int) error { w.truth.Advance(pick(waits, a)); return nil }},
 		"step": {1, func(w *world, a, _ int) error { w.skew += pick(jumps, a); return nil }},
@@ -368,6 +370,20 @@ func forge(w *world, a, b int) error {
 func (w *world) oktaFault(endpoint string, f simokta.Fault, n int) error {
 	f.Endpoint, f.Times = endpoint, n%6+1
 	return w.org.AddFaults(f)
+}
+
+// shift lets the program run for a while: it delivers what waits, or catches up,
+// and works on whoever becomes due.
+func shift(w *world, a, b int) error {
+	if events := w.mail(7); b%2 == 0 && len(events) > 0 {
+		if _, err := w.org.Redeliver(w.ctx, w.hookID, events...); err != nil {
+			return err
+		}
+	}
+	if !w.gate.gone {
+		_ = w.catchUp()
+	}
+	return w.until(w.now().Add(pick(waits, a%6)))
 }
 
 // lateLog makes some events come into the System Log later than they happen.

@@ -185,7 +185,7 @@ func (w *world) furnish() error {
 	}
 	w.groups[0], w.groups[1] = w.groups[1], w.groups[0]
 	w.phone = simconnect.PhoneConfig{PhoneType: "SOFT_PHONE", AfterContactWorkTimeLimit: 30}
-	app, err := w.org.AddApp(simokta.NewApp{Label: appName, Groups: w.groups[:2]})
+	app, err := w.org.AddApp(simokta.NewApp{Label: appName, Groups: w.groups})
 	if err != nil {
 		return err
 	}
@@ -273,12 +273,6 @@ func (w *world) directory(c *reconcile.Config, hook *okta.HookConfig) error {
 	feed, err := okta.NewFeed(okta.FeedConfig{Client: w.bench.client, Directory: directory})
 	c.Feed = eavesdropper{feed, w}
 	return err
-}
-
-// mistake is one that somebody might build into the product.
-type mistake struct {
-	parts func(*reconcile.Config)
-	facts func(reconcile.Facts) reconcile.Facts
 }
 
 // play makes a history happen, and then everything quiet. It gives what is wrong
@@ -623,23 +617,25 @@ func (w *world) rest() error {
 	if _, err := w.sweep(); err != nil {
 		return err
 	}
-	end := w.now().Add(2 * time.Hour)
+	return w.until(w.now().Add(2 * time.Hour))
+}
+
+// until works on whoever becomes due up to some time, or to a crash.
+func (w *world) until(end time.Time) error {
 	for range 1000 {
 		idle := w.work(1)
 		if err := w.check(); err != nil {
 			return err
 		}
-		if !idle {
-			continue
-		}
 		due, err := w.store.NextDue(w.ctx)
-		if errors.Is(err, reconcile.ErrNotFound) || err == nil && due.After(end) {
+		switch {
+		case w.gate.gone, !w.ready, errors.Is(err, reconcile.ErrNotFound), err == nil && due.After(end):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
+		case idle:
+			w.truth.Advance(max(due.Sub(w.now()), time.Millisecond))
 		}
-		w.truth.Advance(max(due.Sub(w.now()), time.Millisecond))
 	}
 	return errors.New("the engine never comes to rest")
 }

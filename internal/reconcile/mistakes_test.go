@@ -1,0 +1,217 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"connectroster/internal/plan"
+	"connectroster/internal/reconcile"
+)
+
+// mistake is one that somebody might build into the product. Nil changes nothing.
+type mistake struct {
+	parts func(*reconcile.Config)
+	facts func(reconcile.Facts) reconcile.Facts
+}
+
+// buildable is a mistake and the mode in which it shows.
+type buildable struct {
+	mistake
+	hookOnly bool
+}
+
+// mistakes are those that the model must find.
+var mistakes = map[string]buildable{
+	"a page loses its last request": feedFault(func(p *reconcile.Page, _ error) error {
+		p.Requests = p.Requests[:max(len(p.Requests)-1, 0)]
+		return nil
+	}),
+	"an error of the log is taken for its end": feedFault(func(*reconcile.Page, error) error { return nil }),
+	"a gap is passed over": feedFault(func(_ *reconcile.Page, err error) error {
+		if errors.Is(err, reconcile.ErrGap) {
+			return nil
+		}
+		return err
+	}),
+	"an answer before storing":   {mistake: mistake{parts: func(c *reconcile.Config) { c.Queue = hastyQueue{c.Queue} }}},
+	"everything is done":         {mistake: mistake{parts: func(c *reconcile.Config) { c.Queue = easyQueue{c.Queue} }}},
+	"the intent is not stored":   {mistake: mistake{parts: func(c *reconcile.Config) { c.Intents = noIntents{c.Intents} }}},
+	"nothing is looked up":       {mistake: mistake{parts: func(c *reconcile.Config) { c.Index = noIndex{} }}},
+	"the journal is not written": {mistake: mistake{parts: func(c *reconcile.Config) { c.Journal = noJournal{c.Journal} }}},
+	"the status does not count":  personFault(func(p *plan.Person) { p.Status = plan.StatusActive }),
+	"membership does not count": {mistake: mistake{parts: func(c *reconcile.Config) {
+		group := c.Settings.Rules[len(c.Settings.Rules)-1].Groups[0]
+		c.Directory = someDirectory{c.Directory, func(p *plan.Person) { p.Groups = append(p.Groups, plan.Group{ID: group}) }}
+	}}},
+	"names are in the wrong order": personFault(func(p *plan.Person) { p.FirstName, p.LastName = p.LastName, p.FirstName }),
+	"a list is cut":                {mistake: mistake{parts: func(c *reconcile.Config) { c.Directory = shortDirectory{c.Directory} }}},
+	"the last rule wins":           {mistake: mistake{parts: func(c *reconcile.Config) { slices.Reverse(c.Settings.Rules) }}},
+	"usernames in lower case": applyFault(func(c *plan.Change, apply func() (string, error)) (string, error) {
+		after := *c.After
+		after.Username = strings.ToLower(after.Username)
+		c.After = &after
+		return apply()
+	}),
+	"a lost answer is taken for success": applyFault(func(_ *plan.Change, apply func() (string, error)) (string, error) {
+		id, err := apply()
+		if _, waits := reconcile.AsAfter(err); err != nil && !waits && !errors.Is(err, reconcile.ErrTaken) && !reconcile.IsTerminal(err) {
+			return "somebody", nil
+		}
+		return id, err
+	}),
+	"a taken name is taken over": {mistake: mistake{parts: func(c *reconcile.Config) { c.Instance = greedy{c.Instance} }}},
+	"removals are forgotten":     {hookOnly: true, mistake: mistake{facts: func(f reconcile.Facts) reconcile.Facts { return staleFacts{f} }}},
+	"the hook does not store":    {hookOnly: true, mistake: mistake{parts: func(c *reconcile.Config) { c.Queue = forgetfulQueue{c.Queue} }}},
+}
+
+// TestModelCatches plays histories over a product with a mistake in it, each of
+// which the model must find.
+func TestModelCatches(t *testing.T) {
+	t.Parallel()
+	const most = 400
+	for name, m := range mistakes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, generator := newBench(t), histories(40)
+			for n := range most {
+				if err := play(t.Context(), b, !m.hookOnly, m.mistake, generator.Example(n+1)); err != nil {
+					line, _, _ := strings.Cut(err.Error(), "\n")
+					t.Logf("found by history %d: %.200s", n+1, line)
+					return
+				}
+			}
+			t.Errorf("not found by %d histories", most)
+		})
+	}
+}
+
+// feedFault changes what becomes of each page.
+func feedFault(change func(*reconcile.Page, error) error) buildable {
+	return buildable{mistake: mistake{parts: func(c *reconcile.Config) { c.Feed = someFeed{c.Feed, change} }}}
+}
+
+type someFeed struct {
+	reconcile.Feed
+	change func(*reconcile.Page, error) error
+}
+
+func (f someFeed) Events(ctx context.Context, cursor string, since time.Time) (reconcile.Page, error) {
+	page, err := f.Feed.Events(ctx, cursor, since)
+	if err = f.change(&page, err); err == nil && page.Next == "" {
+		page.Next = cursor
+	}
+	return page, err
+}
+
+// personFault changes everybody who is read.
+func personFault(change func(*plan.Person)) buildable {
+	return buildable{mistake: mistake{parts: func(c *reconcile.Config) { c.Directory = someDirectory{c.Directory, change} }}}
+}
+
+type someDirectory struct {
+	reconcile.Directory
+	change func(*plan.Person)
+}
+
+func (d someDirectory) Person(ctx context.Context, id string) (plan.Person, error) {
+	p, err := d.Directory.Person(ctx, id)
+	if err == nil {
+		d.change(&p)
+	}
+	return p, err
+}
+
+type shortDirectory struct{ reconcile.Directory }
+
+func (d shortDirectory) People(ctx context.Context) iter.Seq2[plan.Person, error] {
+	return func(yield func(plan.Person, error) bool) {
+		var held *plan.Person
+		for p, err := range d.Directory.People(ctx) {
+			if err != nil {
+				yield(p, err)
+				return
+			}
+			if held != nil && !yield(*held, nil) {
+				return
+			}
+			held = &p
+		}
+	}
+}
+
+// applyFault changes how a change is made.
+func applyFault(apply func(*plan.Change, func() (string, error)) (string, error)) buildable {
+	return buildable{mistake: mistake{parts: func(c *reconcile.Config) {
+		real := c.Instance
+		c.Instance = applyFunc{real, func(ctx context.Context, change plan.Change) (string, error) {
+			return apply(&change, func() (string, error) { return real.Apply(ctx, change) })
+		}}
+	}}}
+}
+
+// greedy takes whoever has a wanted username for the person's own agent.
+type greedy struct{ reconcile.Instance }
+
+func (g greedy) Apply(ctx context.Context, change plan.Change) (string, error) {
+	id, err := g.Instance.Apply(ctx, change)
+	if errors.Is(err, reconcile.ErrTaken) {
+		if holder, err := g.Holder(ctx, change.After.Username); err == nil {
+			return holder.ID, nil
+		}
+	}
+	return id, err
+}
+
+type hastyQueue struct{ reconcile.Queue }
+
+func (q hastyQueue) Enqueue(ctx context.Context, requests ...reconcile.Request) error {
+	_ = q.Queue.Enqueue(ctx, requests...)
+	return nil
+}
+
+type forgetfulQueue struct{ reconcile.Queue }
+
+func (q forgetfulQueue) Enqueue(ctx context.Context, requests ...reconcile.Request) error {
+	return q.Queue.Enqueue(ctx, requests[:len(requests)/2]...)
+}
+
+type easyQueue struct{ reconcile.Queue }
+
+func (q easyQueue) Settle(ctx context.Context, w reconcile.Work, _ reconcile.Verdict) error {
+	return q.Queue.Settle(ctx, w, reconcile.Verdict{State: reconcile.Done})
+}
+
+type noIntents struct{ reconcile.Intents }
+
+func (noIntents) SaveIntent(context.Context, reconcile.Intent) error { return nil }
+
+type noIndex struct{}
+
+func (noIndex) Agent(context.Context, string) (reconcile.Known, error) {
+	return reconcile.Known{}, reconcile.ErrNotFound
+}
+func (noIndex) Remember(context.Context, ...reconcile.Known) error { return nil }
+func (noIndex) Forget(context.Context, string) error               { return nil }
+
+type noJournal struct{ reconcile.Journal }
+
+func (noJournal) Record(context.Context, reconcile.Entry) error { return nil }
+
+type staleFacts struct{ known reconcile.Facts }
+
+func (f staleFacts) AllFacts(ctx context.Context) iter.Seq2[reconcile.Fact, error] {
+	return f.known.AllFacts(ctx)
+}
+
+func (f staleFacts) Facts(ctx context.Context, person string) ([]reconcile.Fact, error) {
+	facts, err := f.known.Facts(ctx, person)
+	for i := range facts {
+		facts[i].Member = true
+	}
+	return facts, err
+}
