@@ -103,7 +103,7 @@ func dev(ctx context.Context, o devOptions, out, logs io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
-	p := &playground{options: o, dir: dir, show: newShow(out, o.people), log: slog.New(slog.DiscardHandler)}
+	p := &playground{options: o, dir: dir, show: newShow(out, o.people, o.rate), log: slog.New(slog.DiscardHandler)}
 	if o.debug {
 		p.log = slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

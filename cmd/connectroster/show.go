@@ -24,6 +24,7 @@ type show struct {
 	out      io.Writer
 	terminal bool
 	people   int
+	rate     float64       // agents per second that the instance allows; 0: without limit
 	done     chan struct{} // closed when every person has an outcome
 	login    func(id string) string
 
@@ -38,8 +39,8 @@ type show struct {
 	silent  bool
 }
 
-func newShow(out io.Writer, people int) *show {
-	return &show{out: out, terminal: isTerminal(out), people: people, done: make(chan struct{}), joins: map[string]time.Time{}, settled: map[string]bool{}}
+func newShow(out io.Writer, people int, rate float64) *show {
+	return &show{out: out, terminal: isTerminal(out), people: people, rate: rate, done: make(chan struct{}), joins: map[string]time.Time{}, settled: map[string]bool{}}
 }
 
 func isTerminal(out any) bool {

@@ -73,6 +73,7 @@ func simulateOktaCommand() *cobra.Command {
 		Long: `Run a simulated Okta org with its management API, System Log and event hooks.
 Unlike the real one it delivers hooks to plain http addresses on this machine.`,
 		Example: `  connectroster simulate okta
+  curl -s -d '{"name":"Amazon Connect Agents"}' http://127.0.0.1:8082/_sim/groups
   curl -s -d '{"firstName":"Ana","lastName":"Silva","login":"ana.silva@example.com","groups":["Amazon Connect Agents"]}' http://127.0.0.1:8082/_sim/people`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -216,7 +216,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.log.Info("started", "name", a.cfg.Name, "policy", string(a.cfg.Policy), "mode", a.cfg.Mode(),
 		"listen", a.Addr(), "admin", a.AdminAddr(), "socket", a.cfg.Socket, "version", a.version)
 	if !a.cfg.APIMode() {
-		a.log.Warn("hook-only mode: there is no Okta API access, so leavers are not removed from Amazon Connect and lost events are not found")
+		a.log.Warn("hook-only mode: there is no Okta API access, so lost events are not found and leavers are not seen")
 	}
 	return nil
 }
