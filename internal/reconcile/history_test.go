@@ -132,6 +132,7 @@ func verbs() map[string]verb {
 
 		// The clock.
 		"wait": {5, func(w *world, a, _ int) error { w.truth.Advance(pick(waits, a)); return nil }},
+		"away": {1, func(w *world, a, _ int) error { w.truth.Advance(time.Duration(a*20) * 24 * time.Hour); return nil }},
 		"step": {1, func(w *world, a, _ int) error { w.skew += pick(jumps, a); return nil }},
 	}
 }
