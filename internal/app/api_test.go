@@ -16,12 +16,20 @@ import (
 // the interval of these tests and the time to apply it.
 const caught = 10*time.Second + 30*time.Second
 
+// unmapped adds a group that has the app, and no rule.
+func (w *world) unmapped() simokta.Group {
+	w.t.Helper()
+	group, err := w.org.AddGroup("Somebody Else")
+	must(w.t, err)
+	must(w.t, w.org.AssignGroup(w.app.ID, group.ID))
+	return group
+}
+
 // everyMode is an org's people in all the ways to become one of the group, and
 // some who must not be agents.
 func (w *world) everyMode(n int) {
 	w.t.Helper()
-	outside, err := w.org.AddGroup("Somebody Else")
-	must(w.t, err)
+	outside := w.unmapped()
 	for i := range n {
 		switch i % 5 {
 		case 0:
@@ -102,7 +110,7 @@ func TestLostRemovals(t *testing.T) {
 	w.becomes(want, 30*time.Second)
 	w.await("an entry about the one who left", caught, func() bool {
 		entries := w.person(leaves.ID).Journal
-		return len(entries) == 2 && entries[0].Kind == reconcile.EntryRefusal && entries[0].Code == plan.NotEntitled
+		return len(entries) == 2 && entries[0].Kind == reconcile.EntryRefusal && entries[0].Code == plan.NotEntitled && entries[0].Trigger == "log"
 	})
 	if entries := w.person(stays.ID).Journal; len(entries) != 1 {
 		t.Errorf("the journal of one who stays has %d entries", len(entries))
@@ -152,14 +160,15 @@ func TestStatuses(t *testing.T) {
 	agents := []string{"ACTIVE", "LOCKED_OUT", "PASSWORD_EXPIRED", "PROVISIONED", "RECOVERY"}
 	populate := func(w *world) (want map[string]string) {
 		want = map[string]string{}
+		outside := w.unmapped().Name
 		for status, get := range into {
-			for _, groups := range [][]string{nil, {agentGroup}} {
-				login := status + "." + []string{"out", "in"}[len(groups)] + "@example.com"
+			for i, group := range []string{outside, agentGroup} {
+				login := status + "." + []string{"out", "in"}[i] + "@example.com"
 				first := ""
 				if status == "STAGED" {
 					first = status
 				}
-				u, err := w.org.AddUser(simokta.NewUser{Login: login, FirstName: "Ana", LastName: "Silva", Status: first, Groups: groups})
+				u, err := w.org.AddUser(simokta.NewUser{Login: login, FirstName: "Ana", LastName: "Silva", Status: first, Groups: []string{group}})
 				must(w.t, err)
 				if get != nil {
 					get(w, u)
@@ -167,7 +176,7 @@ func TestStatuses(t *testing.T) {
 				if u, err = w.org.User(u.ID); err != nil || u.Status != status {
 					w.t.Fatalf("%s is %s: %v", login, u.Status, err)
 				}
-				if len(groups) > 0 && slices.Contains(agents, status) {
+				if group == agentGroup && slices.Contains(agents, status) {
 					want[u.ID] = login
 				}
 			}
@@ -201,7 +210,7 @@ func TestStatuses(t *testing.T) {
 			joined = append(joined, e.UUID)
 		}
 		for _, u := range w.org.Users() { // nobody outside is told of by that
-			if len(u.Groups) == 0 {
+			if !slices.Contains(u.Groups, agentGroup) {
 				if status := w.post(hookSecret, event("group.user_membership.add", u.ID, w.group.ID)); status != http.StatusNoContent {
 					t.Fatalf("status %d", status)
 				}
@@ -225,8 +234,7 @@ func TestAppUsernames(t *testing.T) {
 	w.rename(swept, "Swept.PERSON@Example.com")
 	w.start()
 	w.ready()
-	hooked := w.hire(2)
-	w.join(hooked) // before the name, which the event of the joining cannot hold
+	w.join(w.hire(2)) // whose name in the app is the login
 	w.converges(30 * time.Second)
 
 	named := w.hire(3)
@@ -330,10 +338,9 @@ func TestUnrelated(t *testing.T) {
 	w := newWorld(t, setup{})
 	w.start()
 	w.ready()
-	_, err := w.org.AddGroup("Other")
-	must(t, err)
+	other := w.unmapped()
 	for i := range 20 {
-		u := w.hire(i, "Other")
+		u := w.hire(i, other.Name)
 		must(t, w.org.UpdateProfile(u.ID, map[string]any{"title": "Clerk"}))
 	}
 	w.join(w.hire(100))

@@ -240,14 +240,14 @@ func TestGap(t *testing.T) {
 	for name, status := range map[string]int{"bad request": http.StatusBadRequest, "gone": http.StatusGone} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var ahead atomic.Int64 // of the org's clock
+			var ahead atomic.Int64 // of the org's clock, which never goes back
+			ahead.Store(int64(-4 * time.Hour))
 			w := newWorld(t, setup{now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 			w.start()
 			w.ready()
 			w.drops(1)
 
 			// An event that is older than what is read again after a gap.
-			ahead.Store(int64(-3 * time.Hour))
 			w.hire(1, agentGroup)
 			must(t, w.org.Configure(func(s *simokta.Settings) { s.LogCursorLife, s.LogCursorStatus = time.Nanosecond, status }))
 			began := time.Now()

@@ -301,14 +301,15 @@ func (w *world) subscribe() {
 	must(w.t, w.org.VerifyHook(w.t.Context(), w.hook.ID))
 }
 
-// ready waits until everybody was looked at once and the System Log was read to
-// its end.
+// ready waits until everybody was looked at once, the System Log was read to its
+// end, and nobody is left whom these told of.
 func (w *world) ready() {
 	w.t.Helper()
 	w.await("the first sweep and the first catch-up", 30*time.Second, func() bool {
 		s := w.status()
 		return s.Sweep.Last != nil && !s.CatchUp.Last.IsZero()
 	})
+	w.quiet()
 }
 
 // status asks the app for its status over the socket.
