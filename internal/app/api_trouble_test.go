@@ -330,8 +330,8 @@ func TestOddDays(t *testing.T) {
 		simconnect.Fault{Operation: "CreateUser", Nth: 3, Every: 7, Times: 3, Kind: simconnect.FaultReset, Commit: true},
 	))
 	w.everyMode(40)
-	w.converges(90 * time.Second)
-	w.await("an empty queue", 90*time.Second, func() bool {
+	w.converges(3 * time.Minute)
+	w.await("an empty queue", 3*time.Minute, func() bool {
 		b := w.status().Backlog
 		return b.Due+b.Working+b.Waiting == 0
 	})
