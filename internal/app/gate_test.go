@@ -152,4 +152,3 @@ func (l *logbook) String() string {
 	defer l.mu.Unlock()
 	return strings.Join(l.lines[max(0, len(l.lines)-40):], "\n")
 }
-
