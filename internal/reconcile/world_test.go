@@ -33,6 +33,8 @@ const (
 	secret  = "the-secret-of-the-hook"
 	appName = "Amazon Connect"
 	noteOf  = "feed" // the note that holds the place in the System Log
+
+	noteOfSweep = "sweep" // the note that a sweep leaves when it has worked
 )
 
 // hookEvents are the event types that the hook listens to.
@@ -93,8 +95,9 @@ type world struct {
 	asked    map[string]bool  // everybody for whom a request was stored
 	reached  map[string]bool  // uuids of events that led to a request
 	logFrom  time.Time        // events before were never promised to be found
-	gap      time.Time        // when the feed last had one, until that was made up for
+	gap      bool             // the feed had one that was not made up for by a sweep yet
 	refused  string           // the cursor that the feed refused then
+	madeUp   bool             // a sweep did so since the last catch-up
 	lateness time.Duration    // the most that an event was ever late in the log
 	faults   []error          // of the product
 }
@@ -447,7 +450,12 @@ func (g *gate) DropIntent(ctx context.Context, person string) error {
 }
 
 func (g *gate) SaveNote(ctx context.Context, name, text string) error {
-	return g.write(func() error { return g.Memory.SaveNote(ctx, name, text) })
+	return g.write(func() error {
+		if w := g.world; name == noteOfSweep && w.gap {
+			w.gap, w.madeUp = false, true
+		}
+		return g.Memory.SaveNote(ctx, name, text)
+	})
 }
 
 func (g *gate) Record(ctx context.Context, entry reconcile.Entry) error {
@@ -500,9 +508,9 @@ func (f eavesdropper) Events(ctx context.Context, cursor string, since time.Time
 	w := f.world
 	switch {
 	case errors.Is(err, reconcile.ErrGap):
-		w.gap, w.refused = w.now(), cursor
+		w.gap, w.refused = true, cursor
 	case err == nil && cursor == w.refused: // it is good again, so that nothing is missing
-		w.gap = time.Time{}
+		w.gap = false
 	}
 	return page, err
 }
