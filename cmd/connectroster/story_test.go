@@ -161,7 +161,8 @@ func (w *world) converge() {
 
 // rests reports what the daemon still has to do. Somebody who left while the
 // outcome of a creation is open is looked for until no search can lag, a quarter
-// of an hour; whoever is a member and waits for that is missing from the roster.
+// of an hour. That is no work left as long as they have no agent: whoever is a
+// member is then missing from the roster.
 func (w *world) rests() error {
 	w.t.Helper()
 	var status struct {
@@ -171,11 +172,15 @@ func (w *world) rests() error {
 	}
 	w.must(json.Unmarshal([]byte(w.api(http.MethodGet, "/v1/status")), &status))
 	b := status.Backlog
-	var waiting []struct{ Reason string }
+	owners := map[string]bool{}
+	for _, a := range w.instance.Agents() {
+		owners[a.Tags["connectroster:owner"]] = true
+	}
+	var waiting []struct{ Person, Reason string }
 	w.must(json.Unmarshal([]byte(w.api(http.MethodGet, "/v1/people?state=waiting")), &waiting))
 	n := *b.Due + *b.Waiting + *b.Working
 	for _, p := range waiting {
-		if strings.HasPrefix(p.Reason, "the answer to a creation was lost") {
+		if !owners[p.Person] && strings.HasPrefix(p.Reason, "the answer to a creation was lost") {
 			n--
 		}
 	}
