@@ -76,13 +76,18 @@ func (l *look) agents(ctx context.Context) (agents []plan.Agent, hidden []string
 	if err != nil {
 		return nil, nil, err
 	}
-	if known != nil {
+	if known != nil && (l.ours(*known) || l.intent.Person == "") {
 		return []plan.Agent{*known}, nil, nil
 	}
 	if l.intent.Person == "" {
 		return nil, nil, nil
 	}
-	return l.resolve(ctx)
+	// An agent that lost our tags since does not answer for the intent.
+	agents, hidden, err = l.resolve(ctx)
+	if known != nil && err == nil {
+		agents = append(agents, *known)
+	}
+	return agents, hidden, err
 }
 
 // known reads the agent that the index names.

@@ -473,6 +473,18 @@ var kept = map[string]struct {
 		work 0 0
 		login 0 3
 	`},
+	"a lost answer, of somebody whose first agent lost its tags": {true, `
+		hire 0 0
+		work 0 0
+		hand-untag 0 0
+		login 4 0
+		create-fault 0 7
+		deliver 0 0
+		work 0 0
+		leave 0 0
+		deliver 0 0
+		work 0 0
+	`},
 	"a crash between a gap in the log and its sweep": {true, `
 		catch-up 0 0
 		hire 0 0
