@@ -147,7 +147,7 @@ func (l *look) resolve(ctx context.Context) (agents []plan.Agent, hidden []strin
 			return nil, nil, After(wait, errors.New("the answer to a creation was lost; looking for the agent soon"))
 		}
 	}
-	holder, err := l.Instance.Holder(ctx, l.intent.Username)
+	holder, err := l.holder(ctx, l.intent.Username)
 	if err == nil {
 		return []plan.Agent{holder}, nil, nil
 	}
@@ -172,6 +172,20 @@ func (l *look) resolve(ctx context.Context) (agents []plan.Agent, hidden []strin
 		return nil, nil, After(max(due.Sub(l.Now()), 0), errors.New("the answer to a creation was lost and the agent is not visible yet"))
 	}
 	return nil, nil, nil
+}
+
+// holder gives the agent that has a username, as it is now: a search that lags
+// shows agents that are gone, or have another name by now.
+func (l *look) holder(ctx context.Context, username string) (plan.Agent, error) {
+	shown, err := l.Instance.Holder(ctx, username)
+	if err != nil {
+		return plan.Agent{}, err
+	}
+	agent, err := l.Instance.Agent(ctx, shown.ID)
+	if err == nil && plan.Fold(agent.Username) != plan.Fold(username) {
+		err = ErrNotFound
+	}
+	return agent, err
 }
 
 // lookAgain tells when to look for the agent of an open intent next, if at all.
@@ -320,7 +334,7 @@ func (l *look) taken(ctx context.Context, change plan.Change) error {
 	if err := l.Intents.SaveIntent(ctx, l.intent); err != nil {
 		return fmt.Errorf("save the intent: %w", err)
 	}
-	holder, err := l.Instance.Holder(ctx, change.After.Username)
+	holder, err := l.holder(ctx, change.After.Username)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return l.unseen()

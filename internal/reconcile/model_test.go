@@ -485,6 +485,27 @@ var kept = map[string]struct {
 		deliver 0 0
 		work 0 0
 	`},
+	"a search shows an agent that is gone, and the answer of its successor is lost": {false, `
+		lag 2 0
+		create-fault 0 1
+		hire 0 2
+		forge 5 0
+		shift 4 0
+		create-fault 0 1
+		sweep 0 0
+		batch 0 0
+		hand-delete 0 0
+		shift 0 0
+	`},
+	"away for nearly as long as the log is kept, by a clock that is behind": {true, `
+		catch-up 0 0
+		step 0 0
+		stage 0 0
+		away 2 0
+		wait 7 0
+		step 2 0
+		away 1 0
+	`},
 	"a crash between a gap in the log and its sweep": {true, `
 		catch-up 0 0
 		hire 0 0
