@@ -1,21 +1,33 @@
 package plan
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
 
 // Agent is an Amazon Connect user, as wanted or as found: one type for both, so
-// that they can be compared field by field. Profiles are ids.
+// that they can be compared field by field. Profiles and hierarchy groups are
+// ids. Of an agent that is only wanted, what nobody configured is empty and is
+// neither compared nor written.
 type Agent struct {
-	ID               string   `json:"id,omitempty"` // Connect UserId; empty while the agent is only wanted
-	Username         string   `json:"username"`
-	FirstName        string   `json:"first_name"`
-	LastName         string   `json:"last_name"`
-	RoutingProfile   string   `json:"routing_profile"`
-	SecurityProfiles []string `json:"security_profiles"` // sorted
-	Phone            Phone    `json:"phone"`
+	ID               string              `json:"id,omitempty"` // Connect UserId; empty while the agent is only wanted
+	Username         string              `json:"username"`
+	FirstName        string              `json:"first_name"`
+	LastName         string              `json:"last_name"`
+	RoutingProfile   string              `json:"routing_profile"`
+	SecurityProfiles []string            `json:"security_profiles"`       // sorted
+	Hierarchy        string              `json:"hierarchy,omitempty"`     // hierarchy group; empty: in none
+	Proficiencies    []Proficiency       `json:"proficiencies,omitempty"` // sorted by attribute and value
+	Phone            Phone               `json:"phone"`
+	Channels         map[Channel]Handled `json:"channels,omitempty"` // chat, task and email; voice is in Phone
+	Tags             map[string]string   `json:"tags,omitempty"`     // other than ours
 
-	Owner      string `json:"owner,omitempty"`      // Okta user id, from our owner tag; empty: nobody's
-	Deployment string `json:"deployment,omitempty"` // from our deployment tag; empty: not ours
-	State      State  `json:"state,omitempty"`      // from our state tag
+	Owner      string           `json:"owner,omitempty"`      // Okta user id, from our owner tag; empty: nobody's
+	Deployment string           `json:"deployment,omitempty"` // from our deployment tag; empty: not ours
+	State      State            `json:"state,omitempty"`      // from our state tag
+	Since      time.Time        `json:"since,omitzero"`       // when State began, to the second; zero for active agents
+	Group      string           `json:"group,omitempty"`      // Okta id of the group that made them an agent, from our group tag
+	Answers    map[Field]string `json:"answers,omitempty"`    // what the rules last said of followed fields, from our tags
 }
 
 // compareAgents orders agents by id. Entries of one agent that differ, as a
@@ -42,12 +54,14 @@ const (
 	StateRetired   State = "retired" // a rename put another agent in its place
 )
 
-// Phone is how an agent takes calls.
+// Phone is how an agent takes calls, on the channel voice.
 type Phone struct {
-	Type             PhoneType `json:"type"`
-	AutoAccept       bool      `json:"auto_accept"`
-	AfterContactWork int       `json:"after_contact_work"` // seconds; 0 means without limit in Amazon Connect
-	DeskNumber       string    `json:"desk_number,omitempty"`
+	Type             PhoneType   `json:"type"`
+	AutoAccept       bool        `json:"auto_accept"`
+	AfterContactWork int         `json:"after_contact_work"` // seconds; 0 means without limit in Amazon Connect
+	DeskNumber       string      `json:"desk_number,omitempty"`
+	Persistent       bool        `json:"persistent,omitempty"` // the connection stays open between calls
+	Enhancement      Enhancement `json:"enhancement,omitempty"`
 }
 
 // PhoneType is a soft phone in the browser or a desk phone.
@@ -58,3 +72,70 @@ const (
 	SoftPhone PhoneType = "soft_phone"
 	DeskPhone PhoneType = "desk_phone"
 )
+
+// Enhancement is what is done to the sound of calls. Empty: not known.
+// Source: Amazon Connect API, VoiceEnhancementMode.
+type Enhancement string
+
+// The kinds of voice enhancement.
+const (
+	VoiceIsolation   Enhancement = "voice_isolation"
+	NoiseSuppression Enhancement = "noise_suppression"
+	NoEnhancement    Enhancement = "none"
+)
+
+// Channel is a way in which contacts arrive.
+type Channel string
+
+// The channels.
+const (
+	Voice Channel = "voice"
+	Chat  Channel = "chat"
+	Task  Channel = "task"
+	Email Channel = "email"
+)
+
+// Handled is how an agent takes the contacts of a channel other than voice.
+type Handled struct {
+	AutoAccept       bool `json:"auto_accept"`
+	AfterContactWork int  `json:"after_contact_work"` // seconds; 0 means without limit
+}
+
+// Proficiency is how well an agent knows something, for routing. Attribute and
+// value are those of a predefined attribute of the instance; Level is 1 to 5.
+type Proficiency struct {
+	Attribute string `json:"attribute"`
+	Value     string `json:"value"`
+	Level     int    `json:"level"`
+}
+
+func compareProficiencies(a, b Proficiency) int {
+	return cmp.Or(cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Level, b.Level))
+}
+
+// Field is a part of an agent that is compared and written by itself.
+type Field string
+
+// The fields. FieldOwnership is what our tags say, and nobody configures it.
+const (
+	FieldName          Field = "name"
+	FieldRouting       Field = "routing_profile"
+	FieldSecurity      Field = "security_profiles"
+	FieldHierarchy     Field = "hierarchy"
+	FieldProficiencies Field = "proficiencies"
+	FieldPhone         Field = "phone" // type, desk number, persistent connection
+	FieldAutoAccept    Field = "auto_accept"
+	FieldAfterWork     Field = "after_contact_work"
+	FieldEnhancement   Field = "voice_enhancement"
+	FieldTags          Field = "tags"
+	FieldOwnership     Field = "ownership"
+)
+
+// Fields gives all fields that can be configured, in the order in which people
+// are shown them.
+func Fields() []Field {
+	return []Field{
+		FieldName, FieldRouting, FieldSecurity, FieldHierarchy, FieldProficiencies,
+		FieldPhone, FieldAutoAccept, FieldAfterWork, FieldEnhancement, FieldTags,
+	}
+}

@@ -2,7 +2,9 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -15,6 +17,42 @@ type Person struct {
 	LastName  string  // Unicode NFC; may be empty
 	Status    Status  // Okta's status
 	Groups    []Group // the Okta groups the person is in; order does not matter
+
+	// Profile is the person's profile in Okta as it decodes from JSON: text,
+	// float64, bool, lists and nil. It is nil where only events are known.
+	Profile map[string]any
+}
+
+// attribute gives a profile attribute as text. A list gives its elements with
+// commas, and what is missing or null nothing.
+func (p *Person) attribute(name string) (text string, ok bool) {
+	v, ok := p.Profile[name]
+	if !ok || v == nil {
+		return "", false
+	}
+	if list, many := v.([]any); many {
+		var out []string
+		for _, e := range list {
+			out = append(out, scalar(e))
+		}
+		return strings.Join(out, ","), true
+	}
+	return scalar(v), true
+}
+
+// scalar writes a value from JSON as text: 5 and not 5e+00.
+func scalar(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case bool:
+		return strconv.FormatBool(v)
+	case nil:
+		return ""
+	}
+	return fmt.Sprint(v)
 }
 
 // comparePeople orders people by id. Entries of one person that differ, as a
@@ -31,6 +69,10 @@ func comparePeople(a, b Person) int {
 		cmp.Compare(a.LastName, b.LastName),
 		slices.CompareFunc(sorted(a.Groups), sorted(b.Groups), compareGroups),
 	)
+}
+
+func compareNames(a, b Group) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 }
 
 func compareGroups(a, b Group) int {
@@ -67,6 +109,9 @@ const (
 	StatusSuspended       Status = "SUSPENDED"
 	StatusDeprovisioned   Status = "DEPROVISIONED"
 	StatusGone            Status = "GONE"
+
+	// statusUnlisted stands for people of whom a complete list has nothing.
+	statusUnlisted Status = "(unlisted)"
 )
 
 // Limits of names on SAML instances, in Unicode code points.

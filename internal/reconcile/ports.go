@@ -17,6 +17,19 @@ type Directory interface {
 	// People reads everybody who may be an agent. It yields all of them or an
 	// error: a partial list must never look whole. Nothing follows an error.
 	People(ctx context.Context) iter.Seq2[plan.Person, error]
+
+	// Evidence asks a second and different question about somebody who seems to
+	// have left, before anything is taken from them.
+	Evidence(ctx context.Context, q Question) (Evidence, error)
+
+	// Scope names what People reads: the org, and the mapped groups by their ids.
+	// It changes when another org answers or a mapped name leads to another
+	// group. It costs no more than People does.
+	Scope(ctx context.Context) (string, error)
+
+	// Find gives the id of the person whom an id, a login or a username means.
+	// ErrNotFound means nobody.
+	Find(ctx context.Context, ref string) (string, error)
 }
 
 // Feed is the directory's own record of what happened.
@@ -49,8 +62,9 @@ type Instance interface {
 	Agent(ctx context.Context, id string) (plan.Agent, error)
 
 	// Agents reads every agent of this deployment from the search index, which
-	// may lag. It yields all of them or an error. Nothing follows an error.
-	Agents(ctx context.Context) iter.Seq2[plan.Agent, error]
+	// may lag. Of their proficiencies it shows those among skills alone. It yields
+	// all of them or an error. Nothing follows an error.
+	Agents(ctx context.Context, skills []plan.Proficiency) iter.Seq2[plan.Agent, error]
 
 	// Holder looks for the agent that has a username, whoever owns it, without
 	// regard to case. ErrNotFound means that no search shows one, which is no
@@ -64,6 +78,10 @@ type Instance interface {
 	// After error says that nothing was done. Any other error leaves open
 	// whether the change was made.
 	Apply(ctx context.Context, change plan.Change) (id string, err error)
+
+	// Busy tells which of the agents have a contact now. The answer may be some
+	// seconds old. An agent who is not signed in has none.
+	Busy(ctx context.Context, ids ...string) (map[string]bool, error)
 }
 
 // Queue holds the requests to look at people: one entry per person, however
@@ -98,31 +116,88 @@ type Facts interface {
 	AllFacts(ctx context.Context) iter.Seq2[Fact, error]
 }
 
-// Index remembers which agent belongs to whom. It is a cache: it is rebuilt from
+// Index remembers which agents belong to whom. It is a cache: it is rebuilt from
 // Amazon Connect, and nothing is ever decided from what it lacks alone.
 type Index interface {
-	// Agent gives the agent of an owner. ErrNotFound means none is known.
-	Agent(ctx context.Context, owner string) (Known, error)
+	// Agents gives the agents of an owner in all instances, ordered by instance
+	// and agent: the live one and those retired by a rename.
+	Agents(ctx context.Context, owner string) ([]Known, error)
 
-	// Remember stores or replaces the agents of their owners.
+	// Remember stores or replaces entries, each by its instance and agent.
 	Remember(ctx context.Context, known ...Known) error
 
-	// Forget drops what is known of an owner.
-	Forget(ctx context.Context, owner string) error
+	// Forget drops an agent of an instance.
+	Forget(ctx context.Context, instance, agent string) error
+
+	// Rebuild replaces what is known of an instance by what a complete reading of
+	// it showed, in one piece. Entries that it lacks go, but for those with a
+	// Since after the given time, which may be too new to be seen. The Since of
+	// entries that stay is kept.
+	Rebuild(ctx context.Context, instance string, before time.Time, known []Known) error
+
+	// Owned counts the agents of an instance, those retired apart: all of them,
+	// and those of each Okta group that made them agents.
+	Owned(ctx context.Context, instance string) (all int, groups map[string]int, err error)
 }
 
-// Intents are the creations whose outcome is not known yet. An intent is stored
-// before the call that may create an agent, since that call has no idempotency
-// token and its answer can be lost.
+// Intents are the changes whose outcome is not known yet, one per person and
+// instance. An intent is stored before the first call of a change, since its
+// answer can be lost, and the one that creates an agent has no idempotency token.
 type Intents interface {
 	// Intent gives the open intent of a person. ErrNotFound means there is none.
-	Intent(ctx context.Context, person string) (Intent, error)
+	Intent(ctx context.Context, person, instance string) (Intent, error)
 
 	// SaveIntent stores or replaces the intent of a person, durably.
 	SaveIntent(ctx context.Context, intent Intent) error
 
 	// DropIntent closes the intent of a person. Closing none is no error.
-	DropIntent(ctx context.Context, person string) error
+	DropIntent(ctx context.Context, person, instance string) error
+}
+
+// Tombstones are the agents as they were before they were suspended.
+type Tombstones interface {
+	// SaveTombstone stores an agent, durably, unless there is a tombstone of it
+	// already: a suspension that was cut short must not be remembered half-done.
+	SaveTombstone(ctx context.Context, tombstone Tombstone) error
+
+	// Tombstones gives those there are of the agents, by UserId.
+	Tombstones(ctx context.Context, agents ...string) (map[string]Tombstone, error)
+
+	// DropTombstone forgets an agent. Forgetting none is no error.
+	DropTombstone(ctx context.Context, agent string) error
+}
+
+// Guard keeps the books of what takes access away or moves many people at once:
+// places taken in rolling windows, what is held for somebody to decide, and the
+// people who are to be left alone for a while.
+type Guard interface {
+	// Reserve asks whether a change may go, and takes its place if so. It is
+	// durable and atomic across workers, and must come before the first call of
+	// the change. Asking again for the same change, by its hash, is not counted
+	// again within Limits.Long. Weigh says how it is decided.
+	Reserve(ctx context.Context, r Removal, limits Limits) (Reservation, error)
+
+	// Withdraw closes the open entries of a person in an instance: nothing is to
+	// be taken from them any more.
+	Withdraw(ctx context.Context, person, instance string) error
+
+	// Holds gives holds with their entries, newest first.
+	Holds(ctx context.Context, query HoldQuery) ([]Hold, error)
+
+	// Decide approves or rejects waiting entries and gives those that it decided.
+	// What has expired cannot be approved. A rejection puts the stay of the
+	// decision on the people, in the same piece. ErrNotFound means that there is
+	// no such hold.
+	Decide(ctx context.Context, d Decision) ([]HoldEntry, error)
+
+	// Stay leaves people alone for a while, replacing an earlier stay.
+	Stay(ctx context.Context, stays ...Stay) error
+
+	// Unstay ends stays early.
+	Unstay(ctx context.Context, people ...string) error
+
+	// Stays gives the stays that are not over, ordered by person.
+	Stays(ctx context.Context) ([]Stay, error)
 }
 
 // Notes are small named texts that must outlive the process: the place in the

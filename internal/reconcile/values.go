@@ -36,6 +36,8 @@ const (
 	TriggerLog    Trigger = "log" // Okta's System Log
 	TriggerSweep  Trigger = "sweep"
 	TriggerReplay Trigger = "replay" // somebody asked for a dead letter again
+	TriggerApply  Trigger = "apply"  // somebody applied a plan, or approved a hold
+	TriggerPeople Trigger = "people" // somebody asked for an adoption, a release or a restoration
 )
 
 // Work is a claim on one person.
@@ -92,19 +94,57 @@ func (f Fact) Supersedes(older Fact) bool {
 
 // Known is an entry of the Index.
 type Known struct {
-	Owner string    // Okta user id
-	Agent string    // Connect UserId
-	Since time.Time // when we created it or first saw it
+	Instance string    // as the configuration calls it
+	Owner    string    // Okta user id
+	Agent    string    // Connect UserId
+	Since    time.Time // when we created it; zero: it was seen in a search
+	Retired  bool      // by a rename
+	Group    string    // Okta id of the group that made them an agent
+
+	// Absent is when a complete sweep last found that the owner is in none of the
+	// mapped groups; zero: the last one found them. It counts as the second key of
+	// a removal.
+	Absent time.Time
+	// Cliff is why whatever a sweep wanted to take from this agent must be
+	// approved; empty: no reason.
+	Cliff string
 }
 
-// Intent is a creation whose outcome is open.
+// Question is what Directory.Evidence answers.
+type Question struct {
+	Person string
+	Gone   bool   // the directory answers that it knows nobody of that id
+	Group  string // Okta id of the group that made them an agent; empty: not known
+}
+
+// Evidence is what a directory's own records say of somebody's leaving.
+type Evidence struct {
+	Confirmed bool   // the newest record about the person (and the group) is of their removal
+	Cliff     string // what happened to the group as a whole: it is gone, or empty; for people
+}
+
+// Intent is a change whose outcome is open.
 type Intent struct {
 	Person   string
-	Username string
-	Started  time.Time // when the first call was about to be made
-	Looks    int       // how often the agent was looked for since the last call
-	Creates  int       // how many calls were made or about to be made
-	Taken    time.Time // when Amazon Connect first called the username taken; zero: it did not
+	Instance string
+	Change   *plan.Change // what was about to be done; nil only for a creation
+	Username string       // of the agent that a Create or Replace makes; empty for other changes
+	Started  time.Time    // when the first call was about to be made
+	Looks    int          // how often the agent was looked for since the last call
+	Creates  int          // how many calls were made or about to be made
+	Taken    time.Time    // when Amazon Connect first called the username taken; zero: it did not
+}
+
+// Creates reports whether the change makes an agent, so that its outcome must be
+// found out before anything else.
+func (i Intent) Making() bool { return i.Username != "" }
+
+// Tombstone is an agent as it was before it was suspended.
+type Tombstone struct {
+	Instance string
+	Person   string
+	Agent    plan.Agent
+	Taken    time.Time
 }
 
 // Entry is one line of the journal. Who and what are ids; Before and After are
@@ -112,14 +152,18 @@ type Intent struct {
 type Entry struct {
 	Seq      int64         `json:"seq"`
 	Time     time.Time     `json:"time"`
-	Person   string        `json:"person"`          // Okta user id
-	Agent    string        `json:"agent,omitempty"` // Connect UserId
+	Person   string        `json:"person"`             // Okta user id
+	Instance string        `json:"instance,omitempty"` // as the configuration calls it
+	Agent    string        `json:"agent,omitempty"`    // Connect UserId
 	Kind     EntryKind     `json:"kind"`
-	Action   plan.Action   `json:"action,omitempty"` // for EntryChange
+	Action   plan.Action   `json:"action,omitempty"` // for EntryChange, EntryFailure and EntryHold
+	Fields   []plan.Field  `json:"fields,omitempty"` // what was written
 	Code     plan.Code     `json:"code,omitempty"`   // for EntryRefusal
 	Reason   string        `json:"reason"`
 	Trigger  Trigger       `json:"trigger,omitempty"`
 	Event    string        `json:"event,omitempty"`
+	By       string        `json:"by,omitempty"`   // who asked for it, where somebody did
+	Hold     string        `json:"hold,omitempty"` // id of the hold that it waited in or was approved in
 	Error    string        `json:"error,omitempty"`
 	Duration time.Duration `json:"duration"` // nanoseconds from the claim to the outcome
 	Before   *plan.Agent   `json:"before,omitempty"`
@@ -135,14 +179,19 @@ type EntryKind string
 
 // The kinds of entry.
 const (
-	EntryChange  EntryKind = "change"  // a change was made
-	EntryRefusal EntryKind = "refusal" // something will not be done
-	EntryFailure EntryKind = "failure" // a change was given up; see Error
+	EntryChange   EntryKind = "change"   // a change was made
+	EntryRefusal  EntryKind = "refusal"  // something will not be done
+	EntryFailure  EntryKind = "failure"  // a change was given up; see Error
+	EntryHold     EntryKind = "hold"     // a change waits for somebody to decide
+	EntryApproved EntryKind = "approved" // somebody approved a change
+	EntryRejected EntryKind = "rejected" // somebody rejected a change, or put a stay on a person
 )
 
 // Query selects entries of the journal.
 type Query struct {
-	Person string // empty: everybody
-	Before int64  // only entries with a smaller Seq; zero: from the newest
-	Limit  int    // at most so many; zero: 100
+	Person string    // empty: everybody
+	Kind   EntryKind // empty: any
+	Before int64     // only entries with a smaller Seq; zero: from the newest
+	After  int64     // only entries with a greater Seq, and then oldest first
+	Limit  int       // at most so many; zero: 100
 }

@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+)
+
+// verdict says whether a person is to have an agent in the instance.
+type verdict struct {
+	kind     verdictKind
+	refusal  *Refusal // for the other kinds than entitled: why not
+	evidence Evidence // for leaver
+	persona  string
+	rule     string  // what gave the persona, for people
+	group    Group   // that gave it; zero where the default persona applies by many
+	sets     []match // the rules that set something, in order
+}
+
+type verdictKind int
+
+const (
+	entitled  verdictKind = iota
+	leaver                // is to have no agent
+	undecided             // is left alone, whatever there is
+)
+
+// judge works out what the rules say of a person.
+func (r *roster) judge(p *Person) verdict {
+	no := func(kind verdictKind, evidence Evidence, code Code, format string, args ...any) verdict {
+		return verdict{kind: kind, evidence: evidence, refusal: &Refusal{Code: code, Reason: fmt.Sprintf(format, args...)}}
+	}
+	if p.ID == "" {
+		return no(undecided, "", NotEntitled, "has no Okta user id, so no agent could be marked as theirs")
+	}
+	switch p.Status {
+	case StatusProvisioned, StatusActive, StatusRecovery, StatusPasswordExpired, StatusLockedOut:
+	case StatusStaged:
+		return no(undecided, "", NotEntitled, "is staged in Okta: not activated yet")
+	case StatusSuspended:
+		return no(leaver, EvidenceStatus, NotEntitled, "is suspended in Okta")
+	case StatusDeprovisioned:
+		return no(leaver, EvidenceStatus, NotEntitled, "is deactivated in Okta")
+	case StatusGone:
+		return no(leaver, EvidenceStatus, NotEntitled, "is deleted in Okta")
+	case statusUnlisted:
+		return no(leaver, EvidenceMembership, NotEntitled, "is in none of the groups that a rule names, or not in Okta any more")
+	default:
+		return no(undecided, "", StatusUnknown, "has the Okta status %q, which this version does not know: left alone", p.Status)
+	}
+
+	out := verdict{}
+	mapped, elsewhere := false, false
+	var first Group
+	for _, rule := range r.settings.Rules {
+		groups, ok, err := r.match(p, rule.When)
+		if err != nil {
+			return no(undecided, "", RuleFailed, "%s: %v", rule.Name, err)
+		}
+		if !ok {
+			continue
+		}
+		if len(groups) > 0 && !mapped {
+			mapped, first = true, groups[0].group
+		}
+		if rule.Persona != "" && out.persona == "" {
+			switch {
+			case r.at(rule.Persona):
+				out.persona, out.rule = rule.Persona, rule.Name
+				if len(groups) > 0 {
+					out.group = groups[0].group
+				}
+			default:
+				elsewhere = true
+			}
+		}
+		if rule.Set != nil && (rule.Instance == "" || rule.Instance == r.instance) {
+			out.sets = append(out.sets, match{rule: rule, groups: groups})
+		}
+	}
+	if !mapped {
+		return no(leaver, EvidenceMembership, NotEntitled, "is in none of the groups that a rule names")
+	}
+	if out.group.ID == "" {
+		out.group = first
+	}
+	if name := r.settings.DefaultPersona; out.persona == "" && name != "" && !elsewhere {
+		if !r.at(name) {
+			elsewhere = true
+		} else {
+			out.persona, out.rule = name, "the default persona"
+		}
+	}
+	switch {
+	case out.persona != "":
+		return out
+	case elsewhere:
+		return no(leaver, EvidenceMembership, NotEntitled, "is to be an agent in another instance")
+	}
+	return no(leaver, EvidenceMembership, NoPersona, "matches rules, but none of them names a persona")
+}
+
+// at reports whether a persona belongs to the instance. One that does not exist
+// counts, so that it is refused and not overlooked.
+func (r *roster) at(persona string) bool {
+	p, ok := r.settings.Personas[persona]
+	return !ok || p.Instance == r.instance
+}
+
+// match is a rule that a person matches, with the groups by which they do.
+type match struct {
+	rule   Rule
+	groups []matched
+}
+
+// matched is a group that a reference means, and what its name captured.
+type matched struct {
+	group    Group
+	captures captures
+}
+
+type captures map[string]string
+
+// matchKey names one test of a group's name by a regular expression. A few
+// groups are tested for all their members.
+type matchKey struct{ pattern, name string }
+
+// match reports whether a person meets the condition of a rule, and by which
+// groups: in the order in which the rule names them, ids before names, and those
+// of a regular expression by name.
+func (r *roster) match(p *Person, c Condition) ([]matched, bool, error) {
+	var groups []matched
+	if len(c.Groups) > 0 {
+		if groups = r.groups(p, c.Groups); len(groups) == 0 {
+			return nil, false, nil
+		}
+	}
+	for _, a := range c.Profile {
+		if !a.holds(p) {
+			return nil, false, nil
+		}
+	}
+	if c.Not != nil {
+		if met, err := r.meets(p, *c.Not); met || err != nil {
+			return nil, false, err
+		}
+	}
+	if c.When.Holds != nil {
+		met, err := c.When.Holds(*p)
+		if err != nil {
+			return nil, false, fmt.Errorf("the expression %q: %w", c.When.Text, err)
+		}
+		if !met {
+			return nil, false, nil
+		}
+	}
+	return groups, true, nil
+}
+
+func (r *roster) meets(p *Person, c Condition) (bool, error) {
+	_, ok, err := r.match(p, c)
+	return ok, err
+}
+
+// groups gives those of the person's groups that the references mean.
+func (r *roster) groups(p *Person, refs []GroupRef) []matched {
+	var out []matched
+	seen := func(g Group) bool {
+		return slices.ContainsFunc(out, func(m matched) bool { return m.group.ID == g.ID && m.group.Name == g.Name })
+	}
+	for _, ref := range refs {
+		start := len(out)
+		for _, g := range p.Groups {
+			if ref.Pattern == nil {
+				// What is meant by its id comes before what merely bears that id as its name.
+				if (g.ID == ref.Text || g.Name == ref.Text) && !seen(g) {
+					out = append(out, matched{group: g})
+				}
+			} else if c := r.capture(ref, g.Name); c != nil && !seen(g) {
+				out = append(out, matched{group: g, captures: c})
+			}
+		}
+		slices.SortFunc(out[start:], func(a, b matched) int {
+			switch byA, byB := a.group.ID == ref.Text, b.group.ID == ref.Text; {
+			case byA && !byB:
+				return -1
+			case byB && !byA:
+				return 1
+			}
+			return compareNames(a.group, b.group)
+		})
+	}
+	return out
+}
+
+// capture tests a group's name, and gives nil if it does not match.
+func (r *roster) capture(ref GroupRef, name string) captures {
+	key := matchKey{ref.Text, name}
+	c, known := r.matches[key]
+	if known {
+		return c
+	}
+	if m := ref.Pattern.FindStringSubmatch(name); m != nil {
+		c = captures{}
+		for i, slot := range ref.Pattern.SubexpNames() {
+			if slot != "" && c[slot] == "" {
+				c[slot] = m[i]
+			}
+		}
+	}
+	r.matches[key] = c
+	return c
+}
+
+// holds tests a profile attribute.
+func (a Attribute) holds(p *Person) bool {
+	v, ok := p.Profile[a.Name]
+	if !ok || v == nil {
+		return false
+	}
+	list, many := v.([]any)
+	if !many {
+		return a.passes(scalar(v))
+	}
+	return slices.ContainsFunc(list, func(v any) bool { return v != nil && a.passes(scalar(v)) })
+}
+
+func (a Attribute) passes(text string) bool {
+	if a.Pattern != nil && a.Pattern.MatchString(text) {
+		return true
+	}
+	return slices.Contains(a.In, text)
+}

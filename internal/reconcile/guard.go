@@ -1,0 +1,281 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+
+	"connectroster/internal/plan"
+)
+
+// Removal is a change that the Guard has a say in.
+type Removal struct {
+	Kind     RemovalKind
+	Instance string
+	Person   string
+	Agent    string
+	Group    string // Okta id of the group that was lost, for RemovalMembership
+	Action   plan.Action
+	Hash     string // of the change
+	Reason   string // for people
+	Cliff    string // why it must be approved whatever the numbers; empty: no reason
+	Owned    int    // agents of this deployment in the instance
+	Change   *plan.Change
+	At       time.Time // now
+}
+
+// RemovalKind says by which window a change is measured.
+type RemovalKind string
+
+// The kinds of removal.
+const (
+	RemovalStatus     RemovalKind = "status"     // suspended, deactivated or deleted in Okta
+	RemovalMembership RemovalKind = "membership" // in none of the mapped groups any more
+	RemovalDelete     RemovalKind = "delete"     // of an agent that was suspended or retired long enough
+	RemovalMove       RemovalKind = "move"       // to another routing profile, other security profiles or another username
+)
+
+// KindOf gives the window that a change is measured by; empty: by none.
+func KindOf(c plan.Change) RemovalKind {
+	switch {
+	case c.Action == plan.Delete:
+		return RemovalDelete
+	case c.Action == plan.Suspend && c.Evidence == plan.EvidenceMembership:
+		return RemovalMembership
+	case c.Action == plan.Suspend:
+		return RemovalStatus
+	case c.Moves():
+		return RemovalMove
+	}
+	return ""
+}
+
+// Limits are how much may go without anybody's approval. A share is of the
+// agents that this deployment owns in the instance. Zero values stand for the
+// defaults.
+type Limits struct {
+	Short time.Duration // the length of the short window; default 15 minutes
+	Long  time.Duration // and of the long one; default 24 hours
+
+	StatusCount int     // by status evidence, or deletions, in the short window: the larger of 5
+	StatusShare float64 // and 0.10
+	GroupCount  int     // by membership evidence, for each group, in the short window: 5
+	LongCount   int     // all of these in the long window: the larger of 5
+	LongShare   float64 // and 0.20
+	MoveCount   int     // moves in the short window: the larger of 5
+	MoveShare   float64 // and 0.30
+
+	HoldFor time.Duration // how long a hold may be approved; default 24 hours
+}
+
+// Complete fills in the defaults.
+func (l Limits) Complete() Limits {
+	l.Short, l.Long, l.HoldFor = positive(l.Short, 15*time.Minute), positive(l.Long, 24*time.Hour), positive(l.HoldFor, 24*time.Hour)
+	for _, n := range []*int{&l.StatusCount, &l.GroupCount, &l.LongCount, &l.MoveCount} {
+		if *n <= 0 {
+			*n = 5
+		}
+	}
+	for share, otherwise := range map[*float64]float64{&l.StatusShare: 0.10, &l.LongShare: 0.20, &l.MoveShare: 0.30} {
+		if *share <= 0 {
+			*share = otherwise
+		}
+	}
+	return l
+}
+
+// Counts are the places taken in the windows of an instance. What was approved
+// is not among them.
+type Counts struct {
+	Status int // by status evidence or by deletion, in the short window
+	Group  int // by membership evidence in the group of the removal, in the short window
+	Long   int // all of these kinds and groups, in the long window
+	Moves  int // in the short window
+}
+
+// Exceeded tells why a change has no place left, or gives the empty string.
+func (l Limits) Exceeded(r Removal, c Counts) string {
+	larger := func(count int, share float64) int { return max(count, int(share*float64(r.Owned))) }
+	if r.Kind == RemovalMove {
+		if most := larger(l.MoveCount, l.MoveShare); c.Moves >= most {
+			return fmt.Sprintf("more than %d moves in %s", most, l.Short)
+		}
+		return ""
+	}
+	if r.Kind == RemovalMembership && c.Group >= l.GroupCount {
+		return fmt.Sprintf("more than %d people left group %s in %s", l.GroupCount, r.Group, l.Short)
+	}
+	if most := larger(l.StatusCount, l.StatusShare); r.Kind != RemovalMembership && c.Status >= most {
+		return fmt.Sprintf("more than %d removals in %s", most, l.Short)
+	}
+	if most := larger(l.LongCount, l.LongShare); c.Long >= most {
+		return fmt.Sprintf("more than %d removals in %s", most, l.Long)
+	}
+	return ""
+}
+
+// Books are what a backend knows when a change asks for its place.
+type Books struct {
+	Stay     *Stay      // that is not over, on the person
+	Entry    *HoldEntry // the newest entry of the person in the instance, whatever its state
+	Reserved bool       // the same change took its place within Limits.Long
+	Counts   Counts
+}
+
+// Weighed is what a backend writes down, in the same piece as it read the Books,
+// and what it answers.
+type Weighed struct {
+	State     ReservationState
+	Cause     string    // for Held: of the hold that the change joins
+	Join      bool      // for Held: a new entry goes into the open hold of that instance and cause, or into a new hold
+	Supersede bool      // the entry in Books is closed as HoldSuperseded
+	Spend     bool      // the entry in Books is closed as HoldSpent
+	Take      bool      // a place is taken
+	Approved  bool      // and it is not counted
+	Stay      *Stay     // for Stayed
+	Expires   time.Time // of a new entry
+}
+
+// Weigh decides what becomes of a change that takes access away or moves
+// somebody. In this order:
+//
+//   - a stay on the person keeps it back;
+//   - an approval of this very change lets it go, once;
+//   - a change that took its place already goes on;
+//   - one that waits for a decision waits on, and one that differs from what
+//     waits, or whose time to be decided is over, waits anew: what was held once
+//     never goes by itself;
+//   - a cliff and a window without a place hold it;
+//   - otherwise it takes its place.
+func Weigh(b Books, r Removal, l Limits) Weighed {
+	held := func(cause string, supersede bool) Weighed {
+		return Weighed{State: ReservationHeld, Cause: cause, Join: true, Supersede: supersede, Expires: r.At.Add(l.HoldFor)}
+	}
+	if b.Stay != nil {
+		return Weighed{State: ReservationStayed, Stay: b.Stay}
+	}
+	if e := b.Entry; e != nil {
+		same := e.Hash == r.Hash
+		switch e.State {
+		case HoldApproved:
+			if same {
+				return Weighed{State: ReservationGranted, Spend: true, Take: true, Approved: true}
+			}
+			return held(e.Cause, true)
+		case HoldWaiting:
+			if same && r.At.Before(e.Expires) {
+				return Weighed{State: ReservationHeld, Cause: e.Cause}
+			}
+			return held(e.Cause, true)
+		}
+	}
+	if b.Reserved {
+		return Weighed{State: ReservationGranted}
+	}
+	if r.Cliff != "" {
+		return held(r.Cliff, false)
+	}
+	if cause := l.Exceeded(r, b.Counts); cause != "" {
+		return held(cause, false)
+	}
+	return Weighed{State: ReservationGranted, Take: true}
+}
+
+// Reservation is the answer of the Guard.
+type Reservation struct {
+	State ReservationState
+	Hold  string // id, for Held; and for Granted when an approval was spent
+	Cause string
+	Stay  *Stay
+}
+
+// ReservationState is the kind of a Reservation.
+type ReservationState string
+
+// The kinds of reservation.
+const (
+	ReservationGranted ReservationState = "granted"
+	ReservationHeld    ReservationState = "held"
+	ReservationStayed  ReservationState = "stayed"
+)
+
+// Hold is a list of changes that wait for somebody to approve or reject them,
+// all for one cause and in one instance.
+type Hold struct {
+	ID       string      `json:"id"` // "H1"
+	Instance string      `json:"instance,omitempty"`
+	Cause    string      `json:"cause"`
+	Opened   time.Time   `json:"opened"`
+	Entries  []HoldEntry `json:"entries"` // ordered by person
+}
+
+// Waiting counts the entries that can still be decided.
+func (h Hold) Waiting(now time.Time) int {
+	n := 0
+	for _, e := range h.Entries {
+		if e.State == HoldWaiting && now.Before(e.Expires) {
+			n++
+		}
+	}
+	return n
+}
+
+// HoldEntry is one change of a hold.
+type HoldEntry struct {
+	Hold     string       `json:"hold"`
+	Instance string       `json:"instance,omitempty"`
+	Cause    string       `json:"cause"`
+	Person   string       `json:"person"`
+	Agent    string       `json:"agent"`
+	Kind     RemovalKind  `json:"kind"`
+	Action   plan.Action  `json:"action"`
+	Hash     string       `json:"hash"` // of the change
+	Reason   string       `json:"reason"`
+	State    HoldState    `json:"state"`
+	Created  time.Time    `json:"created"`
+	Expires  time.Time    `json:"expires"`
+	By       string       `json:"by,omitempty"` // who decided
+	At       time.Time    `json:"at,omitzero"`  // and when
+	Change   *plan.Change `json:"change,omitempty"`
+}
+
+// HoldState says what became of an entry of a hold. An entry that waits past
+// its time has expired, which nobody writes down.
+type HoldState string
+
+// The states of an entry.
+const (
+	HoldWaiting    HoldState = "waiting"
+	HoldApproved   HoldState = "approved"
+	HoldSpent      HoldState = "spent"      // approved, and the change went
+	HoldRejected   HoldState = "rejected"   // and there is a stay on the person
+	HoldSuperseded HoldState = "superseded" // another entry has taken its place
+	HoldWithdrawn  HoldState = "withdrawn"  // nothing is to be taken from the person any more
+)
+
+// HoldQuery selects holds.
+type HoldQuery struct {
+	ID      string // empty: any
+	Person  string // holds with an entry of that person, and of them no other entries
+	Waiting bool   // only entries that wait and have not expired, and holds with such
+	Limit   int    // of holds; zero: 100
+}
+
+// Decision is somebody's word on a hold.
+type Decision struct {
+	Hold    string
+	People  []string // empty: all that wait
+	Approve bool
+	By      string
+	At      time.Time
+	Stay    Stay // for a rejection: Who, Why and Until; Person is filled in
+}
+
+// Stay leaves a person as they are: nothing that the Guard has a say in is done
+// to their agents until then.
+type Stay struct {
+	Person string    `json:"person"`
+	Who    string    `json:"who"`
+	Why    string    `json:"why"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+}
