@@ -111,7 +111,7 @@ func lostAnswer(t *testing.T, name string, fault simconnect.Fault, lag time.Dura
 	if state.State != reconcile.StateIdle {
 		t.Errorf("the person is %s: %s", state.State, state.Reason)
 	}
-	if _, err := r.store.Intent(t.Context(), "00u1"); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := r.store.Intent(t.Context(), "00u1", ""); !errors.Is(err, reconcile.ErrNotFound) {
 		t.Errorf("the intent is still open: %v", err)
 	}
 	accepted, calls := r.creates()
@@ -348,7 +348,7 @@ func TestRefusals(t *testing.T) {
 		"made by hand":    {func(r *rig) { p := r.hire("00u1"); addByHand(r.t, r, p.Username, nil) }, "refusal exists_not_ours", reconcile.StateIdle},
 		"no profile": {func(r *rig) {
 			r.hire("00u1")
-			r.config.Settings.Personas = map[string]plan.Persona{"agent": {RoutingProfile: "Nobody", SecurityProfiles: []string{"Agent"}}}
+			r.config.Settings.Personas = map[string]plan.Persona{"agent": persona("Nobody", "Agent")}
 			r.restart()
 		}, "refusal profile_unknown", reconcile.StateWaiting},
 	} {
@@ -378,7 +378,7 @@ func TestRefusals(t *testing.T) {
 func TestProfileAppears(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	r.config.Settings.Personas = map[string]plan.Persona{"agent": {RoutingProfile: "Billing", SecurityProfiles: []string{"Agent"}}}
+	r.config.Settings.Personas = map[string]plan.Persona{"agent": persona("Billing", "Agent")}
 	r.restart()
 	r.hire("00u1")
 	r.ask("00u1")
@@ -652,11 +652,11 @@ func (f *failing) Record(ctx context.Context, entry reconcile.Entry) error {
 	return f.Journal.Record(ctx, entry)
 }
 
-func (f *failing) DropIntent(ctx context.Context, person string) error {
+func (f *failing) DropIntent(ctx context.Context, person, instance string) error {
 	if err := f.fail("drop"); err != nil {
 		return err
 	}
-	return f.Intents.DropIntent(ctx, person)
+	return f.Intents.DropIntent(ctx, person, instance)
 }
 
 func TestNewChecks(t *testing.T) {

@@ -75,16 +75,30 @@ func newRig(t *testing.T, change func(*simconnect.Settings), adapt ...func(*conn
 		Settings: plan.Settings{
 			Deployment: deployment,
 			Policy:     plan.CreateOnly,
-			Personas:   map[string]plan.Persona{"agent": {RoutingProfile: "Basic Routing Profile", SecurityProfiles: []string{"Agent"}, Phone: plan.Phone{Type: plan.SoftPhone, AfterContactWork: 30}}},
-			Rules:      []plan.Rule{{Groups: []string{groupID}, Persona: "agent"}},
+			Personas:   map[string]plan.Persona{"agent": persona("Basic Routing Profile", "Agent")},
+			Rules:      []plan.Rule{rule(groupID, "agent")},
 		},
-		Directory: r.people, Instance: instance,
-		Queue: r.store, Index: r.store, Intents: r.store, Notes: r.store, Journal: r.store,
+		Directory: r.people, Instances: []reconcile.Site{{Instance: instance}},
+		Queue: r.store, Index: r.store, Intents: r.store, Notes: r.store, Tombstones: r.store, Guard: r.store, Journal: r.store,
+		Scope: "rig",
 		Attempts: 20, Now: r.clock.Now, Random: func() float64 { return 0.5 },
 		Observe: func(o reconcile.Outcome) { r.outcomes = append(r.outcomes, o) },
 	}
 	r.restart()
 	return r
+}
+
+// persona is a soft phone with a routing profile and security profiles.
+func persona(routing string, security ...string) plan.Persona {
+	return plan.Persona{Values: plan.Values{
+		RoutingProfile: plan.Literal(routing), SecurityProfiles: security, PhoneType: plan.SoftPhone,
+		AutoAccept: map[plan.Channel]bool{plan.Voice: false}, AfterContactWork: map[plan.Channel]int{plan.Voice: 30},
+	}}
+}
+
+// rule gives the members of a group a persona.
+func rule(group, persona string) plan.Rule {
+	return plan.Rule{Name: "rule of " + group, When: plan.Condition{Groups: []plan.GroupRef{{Text: group}}}, Persona: persona}
 }
 
 // restart makes a new engine on the same store, as a new process would.
