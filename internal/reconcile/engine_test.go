@@ -28,7 +28,10 @@ func TestCreateTakesOneCall(t *testing.T) {
 	if !found {
 		t.Fatal("there is no agent")
 	}
-	wantTags := map[string]string{"connectroster:owner": "00u1", "connectroster:deployment": deployment, "connectroster:state": "active"}
+	wantTags := map[string]string{
+		"connectroster:owner": "00u1", "connectroster:deployment": deployment, "connectroster:state": "active",
+		"connectroster:group": groupID, "connectroster:routing": r.sim.RoutingProfileID("Basic Routing Profile"),
+	}
 	if diff := cmp.Diff(wantTags, agent.Tags); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
@@ -318,14 +321,14 @@ func TestForgottenIndex(t *testing.T) {
 	r.hire("00u1")
 	r.ask("00u1")
 	r.settle(time.Minute)
-	if err := r.store.Forget(t.Context(), "00u1"); err != nil {
+	agent, _ := r.sim.AgentNamed("00u1@example.com")
+	if err := r.store.Forget(t.Context(), "", agent.ID); err != nil {
 		t.Fatal(err)
 	}
 	r.ask("00u1")
 	r.settle(time.Minute)
-	agent, _ := r.sim.AgentNamed("00u1@example.com")
-	known, err := r.store.Agent(t.Context(), "00u1")
-	if err != nil || known.Agent != agent.ID {
+	known, err := r.store.Agents(t.Context(), "00u1")
+	if err != nil || len(known) != 1 || known[0].Agent != agent.ID {
 		t.Errorf("the index knows %+v, %v; the agent is %s", known, err, agent.ID)
 	}
 	if got := r.journal("00u1"); !slices.Equal(got, []string{"change create"}) {
@@ -547,8 +550,8 @@ func TestSweep(t *testing.T) {
 		r.ask(fmt.Sprintf("00u%d", i))
 	}
 	r.settle(time.Minute)
-	for i := range 3 {
-		if err := r.store.Forget(t.Context(), fmt.Sprintf("00u%d", i)); err != nil {
+	for _, a := range r.sim.Agents() {
+		if err := r.store.Forget(t.Context(), "", a.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
