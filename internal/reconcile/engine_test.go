@@ -140,15 +140,16 @@ func lostAnswer(t *testing.T, name string, fault simconnect.Fault, lag time.Dura
 	}
 }
 
-func addByHand(t *testing.T, r *rig, username string, tags map[string]string) {
+func addByHand(t *testing.T, r *rig, username string, tags map[string]string) (id string) {
 	t.Helper()
-	_, err := r.sim.AddAgent(simconnect.Agent{
+	a, err := r.sim.AddAgent(simconnect.Agent{
 		Username: username, IdentityInfo: simconnect.IdentityInfo{FirstName: "By", LastName: "Hand"}, Tags: tags,
 		RoutingProfile: r.sim.RoutingProfileID("Basic Routing Profile"), SecurityProfiles: []string{r.sim.SecurityProfileID("Agent")},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return a.ID
 }
 
 // killDuringCreate stops the engine while CreateUser is under way, before or

@@ -159,10 +159,11 @@ func (e *Engine) complete() bool { return e.Feed != nil || e.Settings.Policy == 
 // known gives the index entries for the agents of this deployment. An agent that
 // a search shows is visible, so it needs no time to appear.
 func (e *Engine) known(ctx context.Context, at Site, agents []plan.Agent, w everything, p plan.Plan, so Swept) ([]Known, error) {
-	removed := map[string]bool{}
+	removed, absent := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Changes {
 		if c.Removes() {
 			removed[c.Agent] = true
+			absent[c.Agent] = c.Evidence == plan.EvidenceMembership
 		}
 	}
 	var out []Known
@@ -171,7 +172,7 @@ func (e *Engine) known(ctx context.Context, at Site, agents []plan.Agent, w ever
 			continue
 		}
 		k := Known{Instance: at.Name, Owner: a.Owner, Agent: a.ID, Retired: a.State == plan.StateRetired, Group: a.Group}
-		if e.complete() && !w.listed[a.Owner] {
+		if e.complete() && (absent[a.ID] || !w.listed[a.Owner]) {
 			k.Absent = so.Started
 		}
 		if removed[a.ID] {
