@@ -51,7 +51,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"page of none", "GET", "/users-summary/" + w.ID() + "?maxResults=0", ``, 400, codeInvalidParameter},
 		{"too large", "PUT", users, `{"a":"` + strings.Repeat("x", maxBody) + `"}`, 413, "RequestEntityTooLargeException"},
 		{"unknown path", "GET", "/queues/" + w.ID(), ``, 404, "no operation GET /queues/"},
-		{"operation not there yet", "PUT", users + "/" + user + "/status", `{}`, 404, "no operation PUT /users/"},
+		{"operation not there yet", "PUT", "/traffic-distribution-group/a/user", `{}`, 404, "no operation PUT /traffic-"},
 		{"wrong method", "PATCH", users + "/" + user, ``, 405, "UnknownOperationException"},
 		{"double slash", "GET", "/users//" + user, ``, 404, "UnknownOperationException"},
 		{"dots", "GET", "/users/../instance", ``, 404, "UnknownOperationException"},
