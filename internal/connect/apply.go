@@ -87,7 +87,7 @@ func (d *doing) createInput(a *plan.Agent) *awsconnect.CreateUserInput {
 		Username:           &a.Username,
 		IdentityInfo:       &types.UserIdentityInfo{FirstName: &first, LastName: &last},
 		RoutingProfileId:   &a.RoutingProfile,
-		SecurityProfileIds: a.SecurityProfiles,
+		SecurityProfileIds: sorted(a.SecurityProfiles),
 		HierarchyGroupId:   some(a.Hierarchy),
 		Tags:               ownership(a),
 	}

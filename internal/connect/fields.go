@@ -53,7 +53,7 @@ func (d *doing) putSecurity(ctx context.Context, want *plan.Agent, fields []plan
 	if !has(fields, plan.FieldSecurity) || slices.Equal(sorted(d.user.SecurityProfileIds), sorted(want.SecurityProfiles)) {
 		return nil
 	}
-	in := &awsconnect.UpdateUserSecurityProfilesInput{InstanceId: &d.instance, UserId: &d.agent, SecurityProfileIds: want.SecurityProfiles}
+	in := &awsconnect.UpdateUserSecurityProfilesInput{InstanceId: &d.instance, UserId: &d.agent, SecurityProfileIds: sorted(want.SecurityProfiles)}
 	return d.write(ctx, "UpdateUserSecurityProfiles", func() error {
 		_, err := d.api.UpdateUserSecurityProfiles(ctx, in, d.watch)
 		return err
@@ -215,7 +215,7 @@ func (d *doing) faultOf(f plan.Field, a *plan.Agent) string {
 			return "a routing profile is needed"
 		}
 	case plan.FieldSecurity:
-		if n := len(sorted(a.SecurityProfiles)); n < 1 || n > maxSecurityProfiles {
+		if n := len(sorted(a.SecurityProfiles)); n < 1 || n > maxSecurityProfiles || slices.Contains(a.SecurityProfiles, "") {
 			return fmt.Sprintf("an agent has 1 to %d security profiles, not %d", maxSecurityProfiles, n)
 		}
 	case plan.FieldProficiencies:
