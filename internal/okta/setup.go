@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -319,7 +320,7 @@ func (j *job) findGroups(ctx context.Context) error {
 // by its id.
 func (j *job) findGroup(ctx context.Context, ref string) (*oktaGroup, error) {
 	if isID(ref, "00g") {
-		g, err := j.readGroup(ctx, ref)
+		g, err := j.Client.group(ctx, ref, patient)
 		if missing(err) {
 			return nil, fmt.Errorf("okta has no group %s, or %w", ref, errBlind)
 		}
@@ -346,7 +347,7 @@ func (j *job) findGroup(ctx context.Context, ref string) (*oktaGroup, error) {
 	case 0:
 		return nil, nil
 	case 1:
-		g, err := j.readGroup(ctx, found[0].ID)
+		g, err := j.Client.group(ctx, found[0].ID, patient)
 		switch {
 		case missing(err):
 			return nil, nil
@@ -363,11 +364,12 @@ func (j *job) findGroup(ctx context.Context, ref string) (*oktaGroup, error) {
 	return nil, fmt.Errorf("okta has %d groups named %q: name one by its id, of %q", len(found), ref, ids)
 }
 
-func (j *job) readGroup(ctx context.Context, id string) (*oktaGroup, error) {
+// group reads a group by its id.
+func (c *Client) group(ctx context.Context, id string, patience time.Duration) (*oktaGroup, error) {
 	var g oktaGroup
 	what := "read group " + id
-	err := j.Client.object(ctx, apiCall{
-		what: what, class: classGroup, url: j.Client.path(nil, "groups", id), patience: patient,
+	err := c.object(ctx, apiCall{
+		what: what, class: classGroup, url: c.path(nil, "groups", id), patience: patience,
 	}, &g)
 	if err == nil && g.ID != id {
 		err = fmt.Errorf("%s: %w", what, oddAnswer("another group"))
