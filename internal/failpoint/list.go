@@ -13,6 +13,8 @@ const (
 	WorkClaimed       = "work-claimed"       // a worker has the person
 	WorkPerson        = "work-person"        // the directory was read
 	WorkPlanned       = "work-planned"       // the plan is made
+	WorkReserved      = "work-reserved"      // the guard has answered
+	WorkRemembered    = "work-remembered"    // the agent is kept as it was before it is parked
 	WorkIntended      = "work-intended"      // the intent is durable, nothing was sent
 	WorkApplied       = "work-applied"       // Amazon Connect has answered, nothing is stored
 	WorkIndexed       = "work-indexed"       // the agent is known, the intent is open
@@ -23,5 +25,5 @@ const (
 // List holds every place.
 var List = []string{
 	HookAuthenticated, HookRead, HookParsed, QueueBegin, QueueFacts, QueueRows, QueueCommitted, HookAnswered,
-	WorkClaimed, WorkPerson, WorkPlanned, WorkIntended, WorkApplied, WorkIndexed, WorkJournalled, WorkSettled,
+	WorkClaimed, WorkPerson, WorkPlanned, WorkReserved, WorkRemembered, WorkIntended, WorkApplied, WorkIndexed, WorkJournalled, WorkSettled,
 }
