@@ -2,7 +2,6 @@ package okta
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -151,7 +150,7 @@ func anyMatches(wanted []*regexp.Regexp, name string) bool {
 }
 
 // errUnseen says that a list of groups cannot be the whole.
-var errUnseen = errors.New("the list lacks the group Everyone, so more may be missing; the credential's admin role may not show all groups")
+var errUnseen = fmt.Errorf("the list lacks the group Everyone, so more may be missing: %w", errBlind)
 
 func seesEveryone(groups []oktaGroup) error {
 	if slices.ContainsFunc(groups, func(g oktaGroup) bool { return g.Type == typeBuiltIn }) {

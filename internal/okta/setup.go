@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,8 +25,9 @@ type OrgConfig struct {
 	// Deployment names the hook where HookName is empty.
 	Deployment string
 
-	// Groups are the groups of agents, each by its Okta id or by its exact name. Setup
-	// creates those that it finds under neither.
+	// Groups are the groups of agents, each by its Okta id or by its exact name, or
+	// all whose name matches a regular expression between slashes. Setup creates
+	// those that it finds under neither.
 	Groups []string
 
 	// App is the app by which people sign in to Amazon Connect, by its label or
@@ -298,6 +300,21 @@ func (j *job) see(ctx context.Context, name, section string, read func(context.C
 // are named, as they can be created; an id must exist.
 func (j *job) findGroups(ctx context.Context) error {
 	for _, ref := range j.Groups {
+		if isPattern(ref) {
+			groups, err := j.matching(ctx, ref)
+			if err != nil {
+				return err
+			}
+			if len(groups) == 0 {
+				j.report.add(StepUnchanged, stepGroup, "no group matches %s yet", ref)
+			}
+			for _, g := range groups {
+				if !slices.ContainsFunc(j.groups, func(k oktaGroup) bool { return k.ID == g.ID }) {
+					j.groups = append(j.groups, g)
+				}
+			}
+			continue
+		}
 		g, err := j.findGroup(ctx, ref)
 		switch {
 		case err != nil:
@@ -312,6 +329,17 @@ func (j *job) findGroups(ctx context.Context) error {
 		return j.seesGroups(ctx)
 	}
 	return nil
+}
+
+// matching gives the groups that a regular expression means now, by name.
+func (j *job) matching(ctx context.Context, ref string) ([]oktaGroup, error) {
+	re, err := new(patterns).compile(ref)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := j.Client.groupsNamed(ctx, []*regexp.Regexp{re}, patient)
+	slices.SortFunc(groups, func(a, b oktaGroup) int { return strings.Compare(a.Profile.Name, b.Profile.Name) })
+	return groups, err
 }
 
 // findGroup gives a group; nil: there is none of that name.
