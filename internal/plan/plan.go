@@ -226,9 +226,7 @@ func (r *roster) decide(p *Person) ([]Change, []Refusal) {
 	v := r.judge(p)
 	switch reason := r.exemption(p, have); {
 	case reason != "":
-		if have != nil || len(retired) > 0 || v.kind == entitled {
-			d.say(have, nil, &Refusal{Code: Exempt, Reason: reason})
-		}
+		d.say(have, nil, &Refusal{Code: Exempt, Reason: reason})
 		return d.changes, d.refusals
 	case v.kind == undecided:
 		if have != nil {

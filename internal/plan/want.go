@@ -118,7 +118,7 @@ func (r *roster) build(p *Person, name string, persona Persona, sets []match, in
 	for _, m := range sets {
 		b.lay(m.rule.Set, m.rule.Name, m.groups)
 	}
-	b.lay(&persona.Values, "persona "+name, nil)
+	b.lay(&persona.Values, "persona "+cleanName(name), nil)
 	if inUse {
 		b.w.from[FieldName] = []string{"Okta"}
 		b.round()
