@@ -504,8 +504,10 @@ func TestChangesAreChecked(t *testing.T) {
 		"number":             func(c *plan.Change) { c.After.Phone.DeskNumber = "030 123" },
 		"after-contact work": func(c *plan.Change) { c.After.Channels[plan.Chat] = plan.Handled{AfterContactWork: -1} },
 		"enhancement":        func(c *plan.Change) { c.After.Phone.Enhancement = "loud" },
-		"level":              func(c *plan.Change) { c.After.Proficiencies = []plan.Proficiency{{Attribute: "a", Value: "b", Level: 6}} },
-		"no value":           func(c *plan.Change) { c.After.Proficiencies = []plan.Proficiency{{Attribute: "a", Level: 1}} },
+		"level": func(c *plan.Change) {
+			c.After.Proficiencies = []plan.Proficiency{{Attribute: "a", Value: "b", Level: 6}}
+		},
+		"no value": func(c *plan.Change) { c.After.Proficiencies = []plan.Proficiency{{Attribute: "a", Level: 1}} },
 		"two levels": func(c *plan.Change) {
 			c.After.Proficiencies = []plan.Proficiency{{Attribute: "a", Value: "b", Level: 1}, {Attribute: "a", Value: "b", Level: 2}}
 		},
