@@ -191,23 +191,22 @@ func (d *Directory) cliff(ctx context.Context, id string) (string, error) {
 		}
 		return "", fmt.Errorf("%s: %w", what, oddAnswer("a list that lacks the group"))
 	}
-	empty := false
-	if members := groups[at].Embedded.Stats.Users; members != nil {
-		empty = *members == 0
-	} else if empty, err = d.empty(ctx, id); err != nil {
+	empty, err := d.empty(ctx, groups[at])
+	if err != nil || !empty {
 		return "", err
 	}
-	if empty {
-		return "group " + id + " has no members any more", nil
-	}
-	return "", nil
+	return "group " + id + " has no members any more", nil
 }
 
-// empty reports whether a group has no members.
-func (d *Directory) empty(ctx context.Context, id string) (bool, error) {
+// empty reports whether a group has no members, as Okta counts them or, where it
+// does not, as it lists them.
+func (d *Directory) empty(ctx context.Context, g oktaGroup) (bool, error) {
+	if count := g.Embedded.Stats.Users; count != nil {
+		return *count == 0, nil
+	}
 	p, err := d.client.page(ctx, apiCall{
-		what: "look for members of group " + id, class: classOther,
-		url: d.client.path(url.Values{"limit": {"1"}}, "groups", id, "users"), patience: brief,
+		what: "look for members of group " + g.ID, class: classOther,
+		url: d.client.path(url.Values{"limit": {"1"}}, "groups", g.ID, "users"), patience: brief,
 	})
 	return err == nil && len(p.rows) == 0 && p.next == nil, err
 }

@@ -317,7 +317,7 @@ func TestEvidenceThatCannotBeRead(t *testing.T) {
 // readFaults are the ways in which a read can go wrong.
 func readFaults() []sim.Fault {
 	faults := []sim.Fault{
-		{Kind: sim.FaultReset}, {Kind: sim.FaultTimeout}, {Kind: sim.FaultTruncate}, {Kind: sim.FaultHalf}, {Kind: sim.FaultBomb, Size: 64 << 20},
+		{Kind: sim.FaultReset}, {Kind: sim.FaultTimeout}, {Kind: sim.FaultTruncate}, {Kind: sim.FaultHalf}, {Kind: sim.FaultBomb, Size: 33 << 20},
 		{Kind: sim.FaultNull}, {Kind: sim.FaultObject}, {Kind: sim.FaultEmpty}, {Kind: sim.FaultDuplicate}, {Kind: sim.FaultWrongOrg},
 		{Kind: sim.FaultOtherRows}, {Kind: sim.FaultNoNext}, {Kind: sim.FaultEmptyNext}, {Kind: sim.FaultLoop}, {Kind: sim.FaultForeignNext}, {Kind: sim.FaultTwoNext},
 	}
@@ -331,6 +331,17 @@ func readFaults() []sim.Fault {
 		faults[i].Times = -1
 	}
 	return faults
+}
+
+// impatient gives a directory that does not wait long for an answer that will not
+// come.
+func (c *court) impatient(fault sim.Fault) *okta.Directory {
+	client := newAPIClient(c.t, c.client.Org(), func(config *okta.ClientConfig) {
+		if fault.Kind == sim.FaultTimeout {
+			config.Timeout = 50 * time.Millisecond
+		}
+	})
+	return newAPIDirectory(c.t, client, apiLabel, apiName, "/^CC-/")
 }
 
 // removalCalls are the calls that the removal of somebody can make.
@@ -352,11 +363,7 @@ func TestFaultsConfirmNothing(t *testing.T) {
 				ana := c.ana()
 				c.do(c.Leave(ana, apiName)) // who came back
 				c.do(c.Join(ana, apiName))
-				client := newAPIClient(t, c.client.Org(), func(cc *okta.ClientConfig) { cc.Timeout = 500 * time.Millisecond })
-				d := newAPIDirectory(t, client, apiLabel, apiName, "/^CC-/")
-				if _, err := d.Person(t.Context(), ana); err != nil { // so that the app is known
-					t.Fatal(err)
-				}
+				d := c.impatient(fault)
 				fault.Endpoint = endpoint
 				simply(t, c.AddFaults(fault))
 				p, err := d.Person(t.Context(), ana)
@@ -392,8 +399,7 @@ func TestEvidenceFaults(t *testing.T) {
 					c.do(c.Leave(ana, apiName))
 					c.do(c.Join(ana, apiName))
 				}
-				client := newAPIClient(t, c.client.Org(), func(cc *okta.ClientConfig) { cc.Timeout = 500 * time.Millisecond })
-				d := newAPIDirectory(t, client, apiLabel, apiName, "/^CC-/")
+				d := c.impatient(fault)
 				fault.Endpoint = endpoint
 				simply(t, c.AddFaults(fault))
 				for _, q := range []reconcile.Question{{Person: ana, Group: c.agents}, {Person: ana}, {Person: ana, Gone: true}} {
