@@ -164,8 +164,8 @@ func (d *Directory) records(ctx context.Context, id, filter string) ([]logRecord
 	return out, nil
 }
 
-// cliff tells, for people, if a group is gone or has nobody in it; empty: neither.
-// The group Everyone is asked for too, whose lack shows that Okta shows nothing.
+// cliff tells, for people, if a group is gone, is named in a way that is not mapped,
+// or has nobody in it; empty: none of these. The group Everyone is asked for too, whose lack shows that Okta shows nothing.
 func (d *Directory) cliff(ctx context.Context, id string) (string, error) {
 	what := "read group " + id
 	query := url.Values{"filter": {anyOf("id", []string{id}) + " or " + everyone}, "expand": {"stats"}, "limit": {strconv.Itoa(groupPage)}}
@@ -190,6 +190,9 @@ func (d *Directory) cliff(ctx context.Context, id string) (string, error) {
 			return "", err
 		}
 		return "", fmt.Errorf("%s: %w", what, oddAnswer("a list that lacks the group"))
+	}
+	if name := groups[at].Profile.Name; !d.patterns.configured(d.refs(), id, name) {
+		return fmt.Sprintf("group %s is not mapped any more: it is named %q in Okta", id, name), nil
 	}
 	empty, err := d.empty(ctx, groups[at])
 	if err != nil || !empty {

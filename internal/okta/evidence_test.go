@@ -125,6 +125,9 @@ func TestEvidenceOfGroup(t *testing.T) {
 	deleted := func(c *court) string { return "group " + c.agents + " was deleted in Okta" }
 	empty := func(c *court) string { return "group " + c.agents + " has no members any more" }
 	none := func(*court) string { return "" }
+	renamed := func(c *court) string {
+		return "group " + c.agents + ` is not mapped any more: it is named "Renamed" in Okta`
+	}
 	for name, test := range map[string]struct {
 		settings  sim.Settings
 		do        func(c *court) error
@@ -137,7 +140,8 @@ func TestEvidenceOfGroup(t *testing.T) {
 		"emptied":                   {sim.Settings{}, func(c *court) error { return c.EmptyGroup(apiName) }, true, empty, 2},
 		"emptied without a word":    {sim.Settings{SilentJobs: true}, func(c *court) error { return c.EmptyGroup(apiName) }, false, empty, 2},
 		"half of it moved":          {sim.Settings{}, func(c *court) error { return c.MoveMembers(apiName, "Other", 50) }, true, none, 2},
-		"renamed":                   {sim.Settings{}, func(c *court) error { return c.UpdateGroup(apiName, "Renamed", "") }, false, none, 2},
+		"renamed":                   {sim.Settings{}, func(c *court) error { return c.UpdateGroup(apiName, "Renamed", "") }, false, renamed, 2},
+		"renamed to another mapped": {sim.Settings{}, func(c *court) error { return c.UpdateGroup(apiName, "CC-Agents", "") }, false, none, 2},
 		"all deactivated":           {sim.Settings{}, func(c *court) error { return c.ChangeMembers(apiName, "deactivate") }, false, none, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
