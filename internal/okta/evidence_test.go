@@ -359,33 +359,50 @@ var removalCalls = []string{
 // confirms nothing, or it fails.
 func TestFaultsConfirmNothing(t *testing.T) {
 	t.Parallel()
-	for _, endpoint := range removalCalls {
-		for i, fault := range readFaults() {
-			t.Run(fmt.Sprintf("%s/%d %s", endpoint, i, fault.Kind), func(t *testing.T) {
-				t.Parallel()
-				c := newCourt(t)
-				ana := c.ana()
-				c.do(c.Leave(ana, apiName)) // who came back
-				c.do(c.Join(ana, apiName))
-				d := c.impatient(fault)
-				fault.Endpoint = endpoint
-				simply(t, c.AddFaults(fault))
-				p, err := d.Person(t.Context(), ana)
-				gone := errors.Is(err, reconcile.ErrNotFound)
-				in := err == nil && p.Status == plan.StatusActive &&
-					slices.ContainsFunc(p.Groups, func(g plan.Group) bool { return g.ID == c.agents })
-				if in || err != nil && !gone {
-					return
-				}
-				for _, group := range []string{c.agents, ""} {
-					got, err := d.Evidence(t.Context(), reconcile.Question{Person: ana, Gone: gone, Group: group})
-					if err == nil && got.Confirmed {
-						t.Errorf("confirmed: %+v", got)
+	var unseen atomic.Int64
+	t.Run("faults", func(t *testing.T) {
+		for _, endpoint := range removalCalls {
+			for i, fault := range readFaults() {
+				t.Run(fmt.Sprintf("%s/%d %s", endpoint, i, fault.Kind), func(t *testing.T) {
+					t.Parallel()
+					fault.Endpoint = endpoint
+					if !seenInGroup(t, fault) {
+						unseen.Add(1)
 					}
-				}
-			})
+				})
+			}
+		}
+	})
+	if n := unseen.Load(); n < 5 {
+		t.Errorf("%d faults were left to the second question", n)
+	} else {
+		t.Logf("%d faults were left to the second question", n)
+	}
+}
+
+// seenInGroup reads somebody who is in the group, in spite of a fault. It reports
+// whether that alone keeps their agent, and otherwise asks the second question.
+func seenInGroup(t *testing.T, fault sim.Fault) bool {
+	c := newCourt(t)
+	ana := c.ana()
+	c.do(c.Leave(ana, apiName)) // who came back
+	c.do(c.Join(ana, apiName))
+	d := c.impatient(fault)
+	simply(t, c.AddFaults(fault))
+	p, err := d.Person(t.Context(), ana)
+	gone := errors.Is(err, reconcile.ErrNotFound)
+	in := err == nil && p.Status == plan.StatusActive &&
+		slices.ContainsFunc(p.Groups, func(g plan.Group) bool { return g.ID == c.agents })
+	if in || err != nil && !gone {
+		return true
+	}
+	for _, group := range []string{c.agents, ""} {
+		got, err := d.Evidence(t.Context(), reconcile.Question{Person: ana, Gone: gone, Group: group})
+		if err == nil && got.Confirmed {
+			t.Errorf("confirmed: %+v", got)
 		}
 	}
+	return false
 }
 
 // The second question by itself: whatever goes wrong with one of its calls, it
