@@ -33,7 +33,7 @@ func (r *roster) join(p *Person, w *wanted) (*Change, *Refusal) {
 // adoptable reports whether an agent is nobody's, or bears the owner that it is
 // to get.
 func (r *roster) adoptable(p *Person, a *Agent) bool {
-	return (a.Owner == "" || a.Owner == p.ID) && (a.Deployment == "" || r.ours(a))
+	return r.settings.Deployment != "" && (a.Owner == "" || a.Owner == p.ID) && (a.Deployment == "" || r.ours(a))
 }
 
 // whole refuses an agent that Amazon Connect would not create.
