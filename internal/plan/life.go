@@ -40,9 +40,9 @@ func (r *roster) adoptable(p *Person, a *Agent) bool {
 func whole(a *Agent) *Refusal {
 	switch {
 	case a.RoutingProfile == "":
-		return &Refusal{Code: RuleFailed, Reason: "the rules give no routing profile, and Amazon Connect creates no agent without one"}
+		return &Refusal{Code: RuleFailed, Reason: "the rules give no routing profile, and no agent can be without one"}
 	case len(a.SecurityProfiles) == 0:
-		return &Refusal{Code: RuleFailed, Reason: "the rules give no security profile, and Amazon Connect creates no agent without one"}
+		return &Refusal{Code: RuleFailed, Reason: "the rules give no security profile, and no agent can be without one"}
 	}
 	return nil
 }
@@ -60,6 +60,12 @@ func (r *roster) keep(p *Person, have *Agent, w *wanted) (*Change, *Refusal) {
 	if r.settings.Policy != UpsertOnly && r.settings.Policy != Sync && have.State != StateCreating {
 		return nil, nil
 	}
+	floor, remembered := r.floor(have)
+	if !remembered {
+		if f := whole(&w.agent); f != nil {
+			return nil, f
+		}
+	}
 	var refusal *Refusal
 	if have.Username != w.agent.Username {
 		c, f := r.rename(p, have, w)
@@ -68,7 +74,6 @@ func (r *roster) keep(p *Person, have *Agent, w *wanted) (*Change, *Refusal) {
 		}
 		refusal = f
 	}
-	floor, remembered := r.floor(have)
 	after := r.settle(own(have, w), floor, have, w)
 	fields := differing(have, &after)
 	if !sameOwnership(have, &after) {
