@@ -26,7 +26,9 @@ func (r *reader) checkLeavers(c *Config) {
 	if r.values[at] == nil {
 		if sync {
 			hint := "for example leavers: {suspend_as: parked}, with personas: {parked: {routing_profile: Parked, security_profiles: [No permissions]}}"
-			r.fault(at, complaint{"is missing; sync suspends the agents of people who left, and needs a persona without rights for them", hint})
+			r.bad[at] = true
+			policy, _ := r.find("policy")
+			r.findings(policy, at, complaint{"is missing; sync suspends the agents of people who left, and needs a persona without rights for them", hint})
 		}
 		return
 	}
@@ -94,6 +96,7 @@ func (r *reader) checkUse(c *Config) {
 		switch {
 		case park[name] && given[name] && name != "":
 			r.warn(path, "is given by a rule, and is the persona of suspended agents as well", "make one of its own for these")
+		case !park[name] && !given[name] && c.short() && name == shortPersona: // is told of already
 		case !park[name] && !given[name] && c.short():
 			r.test(path, complaint{"nobody gets this persona: beside the short form there is only that of suspended agents", "write rules in place of the short form"})
 		case !park[name] && !given[name] && (r.ok("rules") || r.ok("default_persona")):

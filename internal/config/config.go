@@ -143,7 +143,8 @@ type Config struct {
 	refs     resolver
 	sealed   *sealed
 	settings plan.Settings
-	named    map[string][]string // groups, by the expression that names them
+
+	expressions map[string]expression // by their text
 }
 
 // Okta says which Okta org it is, how its events arrive, and how its API may be

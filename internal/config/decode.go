@@ -34,10 +34,13 @@ type reader struct {
 	bad       map[string]bool       // paths with a fault
 	suggested map[string]bool       // paths that a misspelled key probably meant
 	hidden    map[*yaml.Node]bool
-	partial   bool         // only the beginning of the file could be read
-	aliases   int          // how many of the nodes being read are aliases
-	aliased   int          // values read by way of aliases
-	anchors   []*yaml.Node // the nodes with an anchor that are being read
+
+	expressions map[string]expression // that have no fault, by their text
+
+	partial bool         // only the beginning of the file could be read
+	aliases int          // how many of the nodes being read are aliases
+	aliased int          // values read by way of aliases
+	anchors []*yaml.Node // the nodes with an anchor that are being read
 }
 
 func newReader(name string, getenv func(string) string) *reader {
@@ -49,6 +52,8 @@ func newReader(name string, getenv func(string) string) *reader {
 		bad:       map[string]bool{},
 		suggested: map[string]bool{},
 		hidden:    map[*yaml.Node]bool{},
+
+		expressions: map[string]expression{},
 	}
 }
 
@@ -71,6 +76,7 @@ func (r *reader) read(data []byte) *Config {
 		r.resolveAuth(c.Okta.Auth)
 		r.resolveNotify(c)
 		c.refs, c.sealed = r.secrets, &sealed{r.resolve(c.Okta.Hook.Secrets), r.resolveExternals(c)}
+		c.expressions = r.expressions
 		c.setDefaults(r.secrets.dir)
 		r.checkSocket(c)
 	}
