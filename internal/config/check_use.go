@@ -58,7 +58,7 @@ func (r *reader) checkParks(c *Config, at string, sync bool) {
 			continue
 		}
 		if other, twice := parks[p.Instance]; twice {
-			problem := fmt.Sprintf("is the second persona of suspended agents, after %s", other)
+			problem := "is the second persona of suspended agents, after " + other
 			if p.Instance != "" {
 				problem += ", in the instance " + p.Instance
 			}
@@ -70,9 +70,12 @@ func (r *reader) checkParks(c *Config, at string, sync bool) {
 	if !sync || r.bad[at] || !r.ok("personas") {
 		return
 	}
+	used := map[string]bool{}
+	for _, p := range c.Personas {
+		used[p.Instance] = true
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Several)) {
-		used := slices.ContainsFunc(slices.Collect(maps.Values(c.Personas)), func(p Persona) bool { return p.Instance == name })
-		if _, ok := parks[name]; used && !ok {
+		if _, ok := parks[name]; used[name] && !ok {
 			r.test(at, complaint{"names no persona for the instance " + name, "add one with instance: " + name})
 		}
 	}
