@@ -20,11 +20,11 @@ import (
 	"connectroster/internal/storetest"
 )
 
-// thorough reports whether everything is to be tried, as in CI, rather than a
-// part of it that is another one for each case.
+// thorough reports whether everything is to be tried, rather than a part of it
+// that is another one for each case. Many checks ask for that, too.
 func thorough() bool {
 	n, err := strconv.Atoi(flag.Lookup("rapid.checks").Value.String())
-	return err == nil && n >= 1000
+	return full() || err == nil && n >= 1000
 }
 
 // masks gives the subsets of n things to try for one case, as bits.
