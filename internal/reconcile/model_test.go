@@ -275,6 +275,7 @@ func (w *world) heal() error {
 	w.org.ClearFaults()
 	w.sim.ClearFaults()
 	w.meanwhile, w.full = nil, 0
+	w.truth.Advance(time.Hour) // the longest that a sweep which is owed waits
 	err := w.org.Configure(func(s *simokta.Settings) { s.LogDelay, s.LogCursorLife = 0, 0 })
 	if err != nil {
 		return err
