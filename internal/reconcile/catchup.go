@@ -25,8 +25,8 @@ type place struct {
 	Saved  time.Time `json:"saved"`          // when everything before the cursor was durable
 	Owes   bool      `json:"owes,omitempty"` // a sweep, for what was read before the cursor
 	Tries  int       `json:"tries,omitempty"`
-	Next   time.Time `json:"next,omitzero"` // when to try that sweep again
-	Why    string    `json:"why,omitempty"` // it did not work
+	Tried  time.Time `json:"tried,omitzero"` // when that sweep last failed
+	Why    string    `json:"why,omitempty"`
 }
 
 // Limits of the wait before a sweep that is owed is tried again: a group that was
@@ -83,7 +83,7 @@ func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 		out.Groups += len(page.Fan)
 		at.Cursor, at.Saved, more = page.Next, e.Now(), page.More
 		if len(page.Fan) > 0 {
-			at.Owes, at.Tries, at.Next, at.Why = true, 0, time.Time{}, ""
+			at.Owes, at.Tries, at.Tried, at.Why = true, 0, time.Time{}, ""
 		}
 		if err := e.note(ctx, notePlace, at); err != nil {
 			return out, fmt.Errorf("catch up: %w", err)
@@ -100,9 +100,9 @@ func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 
 // payOwed makes the sweep that is owed, unless the last try was not long ago.
 func (e *Engine) payOwed(ctx context.Context, at place) error {
-	wait := at.Next.Sub(e.Now())
-	if wait > 0 && wait <= owedCap { // more is of a clock that went back
-		return fmt.Errorf("a sweep is owed and will be tried again at %s: %s", at.Next.UTC().Format(time.RFC3339), at.Why)
+	next := at.Tried.Add(min(owedCap, owedBase<<min(max(at.Tries-1, 0), 6)))
+	if now := e.Now(); at.Tries > 0 && now.Before(next) && !now.Before(at.Tried) { // else the clock went back
+		return fmt.Errorf("a sweep is owed and will be tried again at %s: %s", next.UTC().Format(time.RFC3339), at.Why)
 	}
 	_, failed := e.Sweep(ctx)
 	switch {
@@ -111,8 +111,7 @@ func (e *Engine) payOwed(ctx context.Context, at place) error {
 	case ctx.Err() != nil:
 		return failed
 	default:
-		at.Next, at.Why = e.Now().Add(min(owedCap, owedBase<<min(at.Tries, 6))), failed.Error()
-		at.Tries++
+		at.Tries, at.Tried, at.Why = at.Tries+1, e.Now(), failed.Error()
 	}
 	return errors.Join(failed, e.note(ctx, notePlace, at))
 }
