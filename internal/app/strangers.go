@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"connectroster/internal/reconcile"
 )
@@ -15,20 +16,54 @@ type owners struct {
 
 	mu     sync.Mutex
 	filled bool
-	known  map[string]bool
+	agents map[place]string // owner
+	count  map[string]int   // agents by owner
+}
+
+// place is where an agent is.
+type place struct{ instance, agent string }
+
+func (o *owners) note(known []reconcile.Known) {
+	if o.agents == nil {
+		o.agents, o.count = map[place]string{}, map[string]int{}
+	}
+	for _, k := range known {
+		at := place{k.Instance, k.Agent}
+		o.strike(at)
+		o.agents[at] = k.Owner
+		o.count[k.Owner]++
+	}
+}
+
+func (o *owners) strike(at place) {
+	if owner, known := o.agents[at]; known {
+		delete(o.agents, at)
+		if o.count[owner]--; o.count[owner] == 0 {
+			delete(o.count, owner)
+		}
+	}
 }
 
 func (o *owners) Remember(ctx context.Context, known ...reconcile.Known) error {
 	// First here: whoever has an agent is never a stranger in between.
 	o.mu.Lock()
-	if o.known == nil {
-		o.known = map[string]bool{}
-	}
-	for _, k := range known {
-		o.known[k.Owner] = true
-	}
+	o.note(known)
 	o.mu.Unlock()
-	if err := o.Index.Remember(ctx, known...); err != nil {
+	return o.fill(o.Index.Remember(ctx, known...))
+}
+
+// Rebuild notes what was read and strikes nothing: an agent that is too new to be
+// seen stays in the index, and so does its owner here.
+func (o *owners) Rebuild(ctx context.Context, instance string, before time.Time, known []reconcile.Known) error {
+	o.mu.Lock()
+	o.note(known)
+	o.mu.Unlock()
+	return o.fill(o.Index.Rebuild(ctx, instance, before, known))
+}
+
+// fill notes that the index was filled, unless that failed.
+func (o *owners) fill(err error) error {
+	if err != nil {
 		return err
 	}
 	o.mu.Lock()
@@ -37,13 +72,13 @@ func (o *owners) Remember(ctx context.Context, known ...reconcile.Known) error {
 	return nil
 }
 
-func (o *owners) Forget(ctx context.Context, owner string) error {
-	if err := o.Index.Forget(ctx, owner); err != nil {
+func (o *owners) Forget(ctx context.Context, instance, agent string) error {
+	if err := o.Index.Forget(ctx, instance, agent); err != nil {
 		return err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.known, owner)
+	o.strike(place{instance, agent})
 	return nil
 }
 
@@ -51,7 +86,7 @@ func (o *owners) Forget(ctx context.Context, owner string) error {
 func (o *owners) stranger(person string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.filled && !o.known[person]
+	return o.filled && o.count[person] == 0
 }
 
 // ranked is a queue that lets strangers who leave something wait. Events tell of
