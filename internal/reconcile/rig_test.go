@@ -238,7 +238,7 @@ func (d *directory) Evidence(_ context.Context, q reconcile.Question) (reconcile
 func (d *directory) Scope(context.Context) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.scope, d.fail
+	return d.scope, nil
 }
 
 func (d *directory) Find(_ context.Context, ref string) (string, error) {
