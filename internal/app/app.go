@@ -103,9 +103,11 @@ func New(ctx context.Context, c Config) (*App, error) {
 		a.now = time.Now
 	}
 	a.calls.log = a.log
+	index := &owners{Index: c.Backend}
+	queue := ranked{c.Backend, index}
 	engine := reconcile.Config{
 		Settings: c.Config.Settings(),
-		Queue:    c.Backend, Index: c.Backend, Intents: c.Backend, Notes: c.Backend, Journal: c.Backend,
+		Queue:    queue, Index: index, Intents: c.Backend, Notes: c.Backend, Journal: c.Backend,
 		Log: a.log, Now: a.now, Observe: a.settled, Progress: a.watch.progress,
 	}
 	hook := okta.HookConfig{
@@ -113,7 +115,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 		Header:  c.Config.Okta.Hook.Header,
 		Groups:  c.Config.Groups,
 		MaxBody: int64(c.Config.Okta.Hook.MaxBody),
-		Queue:   c.Backend,
+		Queue:   queue,
 		Log:     a.log,
 		Now:     a.now,
 	}

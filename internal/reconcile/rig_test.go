@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"go.uber.org/goleak"
 
 	"connectroster/internal/connect"
 	"connectroster/internal/plan"
@@ -22,8 +21,6 @@ import (
 	simconnect "connectroster/internal/sim/connect"
 	"connectroster/internal/storetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	groupID    = "00gagents"
