@@ -103,6 +103,32 @@ func TestExampleFiles(t *testing.T) {
 	}
 }
 
+// TestActions sees that the reference names every operation of Amazon Connect that
+// the adapter calls, and no other.
+func TestActions(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob("../connect/*.go")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no adapter: %v", err)
+	}
+	called := map[string]bool{}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`connect\.(\w+)Input\b`).FindAllStringSubmatch(readText(t, name), -1) {
+			called[m[1]] = true
+		}
+	}
+	written := map[string]bool{}
+	for _, m := range regexp.MustCompile("`connect:(\\w+)`").FindAllStringSubmatch(readText(t, "testdata/reference.md"), -1) {
+		written[m[1]] = true
+	}
+	if diff := cmp.Diff(called, written); diff != "" {
+		t.Errorf("actions in testdata/reference.md: (-called +written)\n%s", diff)
+	}
+}
+
 // TestFull sees that the full example leaves no key out but the short form, the
 // other way to sign in to Okta, and several instances.
 func TestFull(t *testing.T) {
