@@ -198,6 +198,7 @@ type apiCall struct {
 	method string // empty: GET
 	body   []byte // JSON; nil: none
 	once   bool   // not to be repeated while it may have been carried out
+	public bool   // takes no credential
 }
 
 // Patience of callers.
@@ -273,13 +274,15 @@ func (c *Client) do(ctx context.Context, call apiCall) (*apiReply, error) {
 		var answer *APIError
 		switch {
 		case err == nil:
-			c.accepted(ctx)
+			if !call.public {
+				c.accepted(ctx)
+			}
 			return reply, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.As(err, &denied):
 			return nil, c.deny(ctx, err)
-		case errors.As(err, &answer) && answer.Status == http.StatusUnauthorized && answer.Code != codeFeature:
+		case errors.As(err, &answer) && answer.Status == http.StatusUnauthorized && answer.Code != codeFeature && !call.public:
 			if renewed || !c.auth.renew(credential) {
 				return nil, c.deny(ctx, err)
 			}
@@ -394,8 +397,10 @@ func (c *Client) attempt(ctx context.Context, call apiCall) (reply *apiReply, cr
 	if err != nil {
 		return nil, "", oddAnswer("a link that cannot be called")
 	}
-	if credential, err = c.auth.sign(ctx, r); err != nil {
-		return nil, "", err
+	if !call.public {
+		if credential, err = c.auth.sign(ctx, r); err != nil {
+			return nil, "", err
+		}
 	}
 	response, err := c.send(r)
 	if err != nil {

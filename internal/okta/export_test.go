@@ -4,3 +4,7 @@ package okta
 func ByHandSections() []string {
 	return []string{byHandGroup, byHandApp, byHandHook, byHandFilter, byHandVerify, byHandSecret, byHandRemove, byHandScopes}
 }
+
+// NamePrefix is the text with which all names begin that a regular expression
+// matches.
+var NamePrefix = namePrefix
