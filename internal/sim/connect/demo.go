@@ -1,0 +1,102 @@
+package connect
+
+import (
+	"fmt"
+	"strings"
+)
+
+// firstCatalogue is what Connect puts into a fresh instance.
+func (in *Instance) firstCatalogue() {
+	in.routing, in.security = newCatalog(nounRouting), newCatalog(nounSecurity)
+	in.groups, in.statuses = newCatalog(nounGroup), newCatalog(nounStatus)
+	entries := []struct {
+		of *catalog
+		e  CatalogEntry
+	}{
+		{in.routing, CatalogEntry{Name: "Basic Routing Profile", Description: "A simple routing profile"}},
+		{in.security, CatalogEntry{Name: "Admin", Description: "Every permission",
+			Permissions: []string{"BasicAgentAccess", "Users.Create", "Users.Delete", "Users.Edit", "Users.EditPermission", "Users.View"}}},
+		{in.security, CatalogEntry{Name: "Agent", Description: "Contact handling", Permissions: []string{"BasicAgentAccess", "OutboundCallAccess"}}},
+		{in.security, CatalogEntry{Name: "CallCenterManager", Description: "User, queue and routing management",
+			Permissions: []string{"AccessMetrics", "Users.Edit", "Users.View"}}},
+		{in.security, CatalogEntry{Name: "QualityAnalyst", Description: "Metrics and recordings", Permissions: []string{"AccessMetrics", "ListenCallRecordings"}}},
+		{in.statuses, CatalogEntry{Name: "Available", Type: statusRoutable}},
+		{in.statuses, CatalogEntry{Name: "Offline", Type: statusOffline}},
+	}
+	for _, x := range entries {
+		_, _ = x.of.add(in, x.e) // into an empty catalogue it cannot fail
+	}
+}
+
+// AddDemo adds what a small contact centre has: the routing profiles Sales,
+// Support, Billing and Parked, the last without queues; the security profile
+// "No permissions"; the hierarchy EMEA and Americas with departments and teams
+// ("EMEA/Support/Tier 1"); the predefined attributes language and product; the
+// agent statuses Break, Lunch and Training. What is there already is an error.
+func (in *Instance) AddDemo() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.addDemo()
+}
+
+func (in *Instance) addDemo() error {
+	busy := map[string]int{"VOICE": 1, "CHAT": 3, "TASK": 1, "EMAIL": 1}
+	for _, x := range []struct {
+		of *catalog
+		e  CatalogEntry
+	}{
+		{in.routing, CatalogEntry{Name: "Sales", Description: "Sales calls and chats", Queues: []string{"Sales", "Callbacks"}, Slots: busy}},
+		{in.routing, CatalogEntry{Name: "Support", Description: "Support calls and chats", Queues: []string{"Support", "Callbacks"}, Slots: busy}},
+		{in.routing, CatalogEntry{Name: "Billing", Description: "Billing calls", Queues: []string{"Billing"}}},
+		{in.routing, CatalogEntry{Name: "Parked", Description: "No queues: for agents who are away", Queues: []string{}}},
+		{in.security, CatalogEntry{Name: "No permissions", Description: "For agents who are away"}},
+		{in.statuses, CatalogEntry{Name: "Break"}},
+		{in.statuses, CatalogEntry{Name: "Lunch"}},
+		{in.statuses, CatalogEntry{Name: "Training"}},
+	} {
+		if _, err := x.of.add(in, x.e); err != nil {
+			return err
+		}
+	}
+	in.levelNames = []string{"Region", "Department", "Team"}
+	for _, path := range []string{"EMEA/Support/Tier 1", "EMEA/Support/Tier 2", "EMEA/Sales", "EMEA/Billing", "Americas/Support/Tier 1", "Americas/Sales"} {
+		if _, err := in.groups.addPath(in, path); err != nil {
+			return err
+		}
+	}
+	for _, p := range []PredefinedAttribute{
+		{Name: "language", Values: []string{"de", "en", "fr"}},
+		{Name: "product", Values: []string{"Router", "Phone", "Cloud"}},
+	} {
+		if err := in.attributes.add(in, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addPath adds the groups that a path lacks and returns the id of the last.
+func (t *catalog) addPath(in *Instance, path string) (string, error) {
+	parent := ""
+	for name := range strings.SplitSeq(path, "/") {
+		e := t.child(parent, name)
+		if e == nil {
+			var err error
+			if e, err = t.add(in, CatalogEntry{Name: name, Parent: parent}); err != nil {
+				return "", fmt.Errorf("add %q: %w", path, err)
+			}
+		}
+		parent = e.ID
+	}
+	return parent, nil
+}
+
+// child finds the group of a name right below another.
+func (t *catalog) child(parent, name string) *CatalogEntry {
+	for _, e := range t.order {
+		if e.Parent == parent && e.Name == name {
+			return e
+		}
+	}
+	return nil
+}
