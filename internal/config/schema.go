@@ -40,8 +40,11 @@ func laterOf(t reflect.Type) []string {
 // below gives the struct that a field holds, be it in a list or under names,
 // and how paths write the step into it.
 func below(t reflect.Type) (inner reflect.Type, step string) {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[setter]()) {
+		return nil, ""
+	}
 	switch {
-	case t.Kind() == reflect.Map:
+	case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct:
 		return t.Elem(), ".<name>"
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
 		return t.Elem(), "[]"
@@ -115,17 +118,33 @@ func kindOf(t reflect.Type) string {
 	case reflect.TypeFor[TimeOfDay]():
 		return "a time of day such as 02:30"
 	case reflect.TypeFor[time.Duration]():
-		return "a duration such as 30s or 5m"
+		return "a duration such as 30s, 5m or 2d"
+	case reflect.TypeFor[Hierarchy]():
+		return "a path, an id or an ARN, or none"
+	case reflect.TypeFor[Proficiencies]():
+		return "attributes with values with levels from 1 to 5"
+	case reflect.TypeFor[Values](), reflect.TypeFor[Value]():
+		return "a value, or a list of values"
+	case reflect.TypeFor[Mode]():
+		return "enforce, follow, initial or ignore"
+	case reflect.TypeFor[Authority]():
+		return "enforce, follow, initial, ignore or {allowed: [...]}"
+	case reflect.TypeFor[Share]():
+		return "a share such as 10% or 0.1"
+	case reflect.TypeFor[Grace]():
+		return "a duration such as 7d, or never"
 	case reflect.TypeFor[Level]():
 		return "debug, info, warn or error"
 	case reflect.TypeFor[Format]():
 		return "text or json"
 	}
 	switch t.Kind() {
+	case reflect.Pointer:
+		return kindOf(t.Elem())
 	case reflect.Struct:
 		return "keys with values"
 	case reflect.Map:
-		return "names with keys below them"
+		return "names with " + contents(t) + " below them"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:
@@ -136,6 +155,19 @@ func kindOf(t reflect.Type) string {
 		return "a list"
 	}
 	return "text"
+}
+
+// contents says what stands below the names of a map.
+func contents(t reflect.Type) string {
+	switch t.Elem().Kind() {
+	case reflect.Struct:
+		return "keys"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Map:
+		return "names"
+	}
+	return "a value"
 }
 
 // nearest gives the word that a misspelled one most likely meant, or nothing.
