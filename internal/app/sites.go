@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"connectroster/internal/connect"
+	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 )
 
@@ -23,6 +24,7 @@ type site struct {
 
 // newSites makes a client for each instance of the configuration.
 func newSites(ctx context.Context, a *App) ([]*site, error) {
+	settings := a.cfg.Settings()
 	var out []*site
 	for _, c := range a.cfg.Instances() {
 		instance, err := connect.New(ctx, connect.Config{
@@ -31,6 +33,8 @@ func newSites(ctx context.Context, a *App) ([]*site, error) {
 			Profile:       c.Profile,
 			RoleARN:       c.RoleARN,
 			ExternalID:    c.ExternalID,
+			Label:         c.Name,
+			Reads:         reads(settings, c.Name),
 			Deployment:    a.cfg.Name,
 			Rate:          c.Rate,
 			Burst:         c.Burst,
@@ -45,6 +49,26 @@ func newSites(ctx context.Context, a *App) ([]*site, error) {
 		out = append(out, &site{name: c.Name, instance: instance, rate: c.Rate, burst: c.Burst})
 	}
 	return out, nil
+}
+
+// reads tells what somebody manages in an instance beside what all agents have.
+func reads(s plan.Settings, instance string) connect.Reads {
+	var out connect.Reads
+	see := func(v plan.Values) {
+		out.Hierarchy = out.Hierarchy || v.Hierarchy != nil
+		out.Proficiencies = out.Proficiencies || len(v.Proficiencies) > 0
+	}
+	for _, p := range s.Personas {
+		if p.Instance == instance {
+			see(p.Values)
+		}
+	}
+	for _, r := range s.Rules {
+		if r.Set != nil && (r.Instance == "" || r.Instance == instance) {
+			see(*r.Set)
+		}
+	}
+	return out
 }
 
 // about names the instance in an error, where there are several.
