@@ -192,7 +192,15 @@ func (d *doing) release(ctx context.Context) error {
 	if err := d.open(ctx); err != nil {
 		return err
 	}
-	return d.untag(ctx, oursAmong(d.user.Tags))
+	keys := oursAmong(d.user.Tags)
+	if len(keys) == 0 {
+		return nil
+	}
+	in := &awsconnect.UntagResourceInput{ResourceArn: d.user.Arn, TagKeys: keys}
+	return d.write(ctx, "UntagResource", func() error {
+		_, err := d.api.UntagResource(ctx, in, d.watch)
+		return err
+	})
 }
 
 // remove deletes an agent, after the quick connects that lead to it: they would

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconnect "github.com/aws/aws-sdk-go-v2/service/connect"
@@ -175,47 +176,32 @@ func (d *doing) put(ctx context.Context, want *plan.Agent, fields []plan.Field, 
 	return nil
 }
 
-// untag takes tags off the agent.
-func (d *doing) untag(ctx context.Context, keys []string) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	in := &awsconnect.UntagResourceInput{ResourceArn: d.user.Arn, TagKeys: keys}
-	return d.write(ctx, "UntagResource", func() error {
-		_, err := d.api.UntagResource(ctx, in, d.watch)
-		return err
-	})
-}
-
-// putTags writes the tags that differ: what FieldOwnership stands for, what is
-// wanted beside it, or both. Tags that nobody names stay.
+// putTags writes the tags that differ, with one call: what FieldOwnership stands
+// for, what is wanted beside it, or both. Tags that nobody names stay. Of ours
+// those that say nothing any more are emptied, which reads the same as to take
+// them off and does not need another permission.
 func (d *doing) putTags(ctx context.Context, want *plan.Agent, fields []plan.Field) error {
 	tags := make(map[string]string)
-	var stale []string
 	if has(fields, plan.FieldTags) {
 		maps.Copy(tags, want.Tags)
 	}
 	if has(fields, plan.FieldOwnership) {
-		maps.Copy(tags, ownership(want))
-		for _, key := range oursAmong(d.user.Tags) {
-			if _, stays := tags[key]; !stays {
-				stale = append(stale, key)
-			}
+		for _, key := range tagAnswers {
+			tags[key] = ""
 		}
+		tags[tagGroup] = ""
+		maps.Copy(tags, ownership(want))
 	}
 	maps.DeleteFunc(tags, func(key, text string) bool {
 		now, there := d.user.Tags[key]
-		return there && now == text
+		return now == text && (there || strings.HasPrefix(key, ours))
 	})
-	if len(tags) > 0 { // an empty map is refused
-		in := &awsconnect.TagResourceInput{ResourceArn: d.user.Arn, Tags: tags}
-		err := d.write(ctx, "TagResource", func() error {
-			_, err := d.api.TagResource(ctx, in, d.watch)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if len(tags) == 0 { // an empty map is refused
+		return nil
 	}
-	return d.untag(ctx, stale)
+	in := &awsconnect.TagResourceInput{ResourceArn: d.user.Arn, Tags: tags}
+	return d.write(ctx, "TagResource", func() error {
+		_, err := d.api.TagResource(ctx, in, d.watch)
+		return err
+	})
 }

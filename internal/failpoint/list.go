@@ -22,8 +22,19 @@ const (
 	WorkSettled       = "work-settled"       // all is done
 )
 
-// List holds every place.
+// The places of a change that takes access away or moves somebody, in their order.
+const (
+	GuardRows          = "guard-rows"          // the place or the hold is written, not committed
+	GuardCommitted     = "guard-committed"     // durable, nobody was told
+	TombstoneRow       = "tombstone-row"       // the tombstone is written, not committed
+	TombstoneCommitted = "tombstone-committed" // durable, nobody was told
+)
+
+// List holds every place that a joiner passes.
 var List = []string{
 	HookAuthenticated, HookRead, HookParsed, QueueBegin, QueueFacts, QueueRows, QueueCommitted, HookAnswered,
 	WorkClaimed, WorkPerson, WorkPlanned, WorkReserved, WorkRemembered, WorkIntended, WorkApplied, WorkIndexed, WorkJournalled, WorkSettled,
 }
+
+// Removals holds every place besides that somebody who leaves passes.
+var Removals = []string{GuardRows, GuardCommitted, TombstoneRow, TombstoneCommitted}

@@ -162,6 +162,7 @@ func (d *Directory) username(ctx context.Context, id string) (string, error) {
 	case user.ID != id:
 		return "", fmt.Errorf("read the app username of user %s: %w", id, oddAnswer("another user"))
 	}
+	d.sawApp()
 	return user.Credentials.UserName, nil
 }
 

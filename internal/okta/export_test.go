@@ -8,3 +8,6 @@ func ByHandSections() []string {
 // NamePrefix is the text with which all names begin that a regular expression
 // matches.
 var NamePrefix = namePrefix
+
+// Org is the address of the org.
+func (c *Client) Org() string { return c.org.String() }

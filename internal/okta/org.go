@@ -348,6 +348,13 @@ func (d *Directory) appExists(ctx context.Context, id string, patience time.Dura
 	return nil
 }
 
+// sawApp notes that the app exists.
+func (d *Directory) sawApp() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.appSeen = d.client.config.Now()
+}
+
 // isApp reports whether an event names the configured app.
 func (d *Directory) isApp(id string, labels ...string) bool {
 	d.mu.Lock()

@@ -1,6 +1,10 @@
 package plan
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Restore is the change that gives a suspended agent back exactly what it was
 // before, whatever the rules say now. Only people ask for it.
@@ -48,4 +52,17 @@ func (c Change) Done(found *Agent) bool {
 		}
 	}
 	return true
+}
+
+// Without is the change as it is when a field is left for later.
+func (c Change) Without(f Field) Change {
+	after := copyField(f, *c.After, *c.Before)
+	after.Answers = maps.Clone(after.Answers)
+	delete(after.Answers, f)
+	if answer, ok := c.Before.Answers[f]; ok {
+		after.Answers[f] = answer
+	}
+	c.After = &after
+	c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(g Field) bool { return g == f })
+	return c
 }

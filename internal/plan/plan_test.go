@@ -49,7 +49,7 @@ func TestCases(t *testing.T) {
 			if diff := cmp.Diff(section(archive, "plan"), render(got)); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
-			if again := plan.New(c.settings, apply(c.world, got)); !again.Empty() {
+			if again := plan.New(c.settings, settle(c.settings, c.world)); !again.Empty() {
 				t.Errorf("after the plan was applied, this is still to do:\n%s", render(again))
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"connectroster/internal/failpoint"
@@ -13,11 +14,22 @@ import (
 // apply makes one change, if it may go now. The intent is durable before the
 // first call.
 func (v *visit) apply(ctx context.Context, change plan.Change) error {
-	change = v.resumed(change)
+	change, wait, err := v.quiet(ctx, change)
+	if err != nil || wait != nil && len(change.Fields) == 0 {
+		return errors.Join(err, wait)
+	}
 	hold, goes, err := v.gate(ctx, change)
 	if err != nil || !goes {
 		return err
 	}
+	if err := v.make(ctx, v.resumed(change), hold); err != nil {
+		return err
+	}
+	return wait
+}
+
+// make makes a change that may go.
+func (v *visit) make(ctx context.Context, change plan.Change, hold string) error {
 	if err := v.remember(ctx, change); err != nil {
 		return err
 	}
@@ -40,25 +52,38 @@ func (v *visit) apply(ctx context.Context, change plan.Change) error {
 	stopped := errors.Is(context.Cause(ctx), context.Canceled)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err == nil && v.intent.Making() {
+	switch {
+	case err != nil:
+		return v.failed(ctx, change, before, stopped, fmt.Errorf("%s agent: %w", change.Action, err))
+	case v.intent.Making():
 		agent := *change.After
 		agent.ID = id
-		return v.created(ctx, change, agent, change.Reason)
+		return v.created(ctx, change, agent, hold, change.Reason)
 	}
-	if err == nil {
-		change.Reason += hold
-		return v.done(ctx, change, "")
-	}
-	return v.failed(ctx, change, before, stopped, fmt.Errorf("%s agent: %w", change.Action, err))
+	return v.done(ctx, change, hold, change.Reason)
 }
 
-// resumed gives the replacement that was cut short in the place of the creation
-// that the plan sees in it: the old agent is retired by now, and what the floor
-// chose for it is known to the intent alone.
+// resumed gives the change that was cut short in the place of what is left of it,
+// since only its intent knows what was before, and why. In the creation that is
+// left of a replacement, it knows what the floor chose for the old agent.
 func (v *visit) resumed(change plan.Change) plan.Change {
 	old := v.intent.Change
-	if change.Action == plan.Create && old != nil && old.Action == plan.Replace && v.repeated(change) {
-		return *old
+	if old == nil || !v.repeated(change) {
+		return change
+	}
+	if v.intent.Making() {
+		if change.Action == plan.Create && old.Action == plan.Replace {
+			return *old
+		}
+		return change
+	}
+	if change.Before != nil && old.Before != nil {
+		change.Before, change.Reason = old.Before, old.Reason
+		for _, f := range old.Fields {
+			if !slices.Contains(change.Fields, f) {
+				change.Fields = append(change.Fields, f)
+			}
+		}
 	}
 	return change
 }
@@ -123,7 +148,7 @@ func (e *Engine) buried(ctx context.Context, agents []plan.Agent) (map[string]pl
 
 // created makes a new agent known and records it. Whatever is cut short is
 // repeated by the next look, since the intent goes last.
-func (v *visit) created(ctx context.Context, change plan.Change, agent plan.Agent, reason string) error {
+func (v *visit) created(ctx context.Context, change plan.Change, agent plan.Agent, hold, reason string) error {
 	v.made(change.Action, agent.ID)
 	known := []Known{{Instance: v.at.Name, Owner: v.work.Person, Agent: agent.ID, Since: v.Now(), Group: agent.Group}}
 	if change.Action == plan.Replace {
@@ -133,7 +158,7 @@ func (v *visit) created(ctx context.Context, change plan.Change, agent plan.Agen
 		return fmt.Errorf("remember agent %s: %w", agent.ID, err)
 	}
 	failpoint.Hit(failpoint.WorkIndexed)
-	entry := Entry{Kind: EntryChange, Action: change.Action, Agent: agent.ID, Reason: reason, Before: change.Before, After: &agent}
+	entry := Entry{Kind: EntryChange, Action: change.Action, Agent: agent.ID, Reason: reason, Hold: hold, Before: change.Before, After: &agent}
 	if _, err := v.record(ctx, entry); err != nil {
 		return err
 	}
@@ -143,7 +168,7 @@ func (v *visit) created(ctx context.Context, change plan.Change, agent plan.Agen
 
 // done records a change of an agent that exists, and brings what is kept about
 // it up to date.
-func (v *visit) done(ctx context.Context, change plan.Change, remark string) error {
+func (v *visit) done(ctx context.Context, change plan.Change, hold, reason string) error {
 	v.made(change.Action, change.Agent)
 	var err error
 	switch change.Action {
@@ -160,7 +185,10 @@ func (v *visit) done(ctx context.Context, change plan.Change, remark string) err
 		return fmt.Errorf("remember agent %s: %w", change.Agent, err)
 	}
 	failpoint.Hit(failpoint.WorkIndexed)
-	entry := Entry{Kind: EntryChange, Action: change.Action, Agent: change.Agent, Fields: change.Fields, Reason: change.Reason + remark, Before: change.Before, After: change.After, By: v.order.By}
+	entry := Entry{
+		Kind: EntryChange, Action: change.Action, Agent: change.Agent, Fields: change.Fields, Reason: reason,
+		Before: change.Before, After: change.After, By: v.order.By, Hold: hold,
+	}
 	if _, err := v.record(ctx, entry); err != nil {
 		return err
 	}
@@ -192,11 +220,11 @@ func (v *visit) taken(ctx context.Context, change plan.Change) error {
 	case err != nil:
 		return fmt.Errorf("look for the agent that has the username: %w", err)
 	case v.ours(holder) && (again || change.Action == plan.Replace):
-		return v.created(ctx, change, holder, lost)
+		return v.created(ctx, change, holder, "", lost)
 	case v.ours(holder):
 		return v.found(ctx, holder)
 	}
-	return v.decide(ctx, append(v.agents, holder), nil)
+	return v.decideAnew(ctx, holder)
 }
 
 // found makes an agent known that was ours all along, though the index did not
@@ -209,7 +237,7 @@ func (v *visit) found(ctx context.Context, agent plan.Agent) error {
 	if err := v.drop(ctx); err != nil {
 		return err
 	}
-	return v.decide(ctx, append(v.agents, agent), nil)
+	return v.decideAnew(ctx, agent)
 }
 
 // undone puts the intent back to what it was before a call that did nothing.

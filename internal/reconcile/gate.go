@@ -14,8 +14,8 @@ import (
 
 // gate decides whether a change may go now. What may not is a refusal, which is
 // recorded, or an error that says when to look again. What goes by an approval
-// says so in remark.
-func (v *visit) gate(ctx context.Context, change plan.Change) (remark string, goes bool, err error) {
+// names its hold.
+func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes bool, err error) {
 	if change.Action == plan.Replace {
 		if goes, err = v.free(ctx, change); err != nil || !goes {
 			return "", false, err
@@ -24,9 +24,6 @@ func (v *visit) gate(ctx context.Context, change plan.Change) (remark string, go
 	kind := KindOf(change)
 	if kind == "" || v.parkedAgain(change) {
 		return "", true, nil
-	}
-	if err := v.quiet(ctx, change); err != nil {
-		return "", false, err
 	}
 	cliff, err := v.proof(ctx, change)
 	if err != nil {
@@ -54,33 +51,45 @@ func (v *visit) free(ctx context.Context, change plan.Change) (bool, error) {
 		return true, nil
 	}
 	if v.ours(holder) {
-		return false, v.created(ctx, change, holder, lost)
+		return false, v.created(ctx, change, holder, "", lost)
 	}
-	v.agents = append(v.agents, holder)
-	return false, v.decide(ctx, v.agents, nil)
+	return false, v.decideAnew(ctx, holder)
 }
 
-// quiet waits until the agent has no contact, where that is configured: moves
-// and deletions would cut it off. What ends somebody's access never waits.
-func (v *visit) quiet(ctx context.Context, change plan.Change) error {
-	if v.WaitForContacts <= 0 || change.Action == plan.Suspend {
-		return nil
+// quiet looks whether the agent has a contact, where that is configured: moves and
+// deletions would cut it off. What ends somebody's access or changes their rights
+// never waits. It gives what may go now, which is nothing if no fields are left,
+// and as wait the error with which the rest is looked at again.
+func (v *visit) quiet(ctx context.Context, change plan.Change) (now plan.Change, wait, err error) {
+	moves := change.Action == plan.Update && slices.Contains(change.Fields, plan.FieldRouting)
+	if v.WaitForContacts <= 0 || !moves && change.Action != plan.Replace && change.Action != plan.Delete {
+		return change, nil, nil
 	}
 	since := v.work.Since
 	if since.IsZero() || since.After(v.started) {
 		since = v.started
 	}
 	if v.Now().Sub(since) >= v.WaitForContacts {
-		return nil
+		return change, nil, nil
 	}
 	busy, err := v.at.Instance.Busy(ctx, change.Agent)
 	if err != nil {
-		return fmt.Errorf("ask whether agent %s has a contact: %w", change.Agent, err)
+		return change, nil, fmt.Errorf("ask whether agent %s has a contact: %w", change.Agent, err)
 	}
-	if busy[change.Agent] {
-		return After(recheckContact, fmt.Errorf("agent %s has a contact; waiting for its end until %s at most", change.Agent, since.Add(v.WaitForContacts).UTC().Format(time.RFC3339)))
+	if !busy[change.Agent] {
+		return change, nil, nil
 	}
-	return nil
+	until := since.Add(v.WaitForContacts).UTC().Format(time.RFC3339)
+	wait = After(recheckContact, fmt.Errorf("agent %s has a contact; waiting for its end until %s at most", change.Agent, until))
+	if !moves {
+		change.Fields = nil
+		return change, wait, nil
+	}
+	change = change.Without(plan.FieldRouting)
+	if slices.Equal(change.Fields, []plan.Field{plan.FieldOwnership}) {
+		change.Fields = nil // the tags go with the rest
+	}
+	return change, wait, nil
 }
 
 // markFor is how long a complete sweep vouches for what it read.
@@ -143,7 +152,7 @@ func (e *Engine) vouched(ctx context.Context) (string, error) {
 }
 
 // reserve asks the guard for the place of a change.
-func (v *visit) reserve(ctx context.Context, change plan.Change, kind RemovalKind, cliff string) (remark string, goes bool, err error) {
+func (v *visit) reserve(ctx context.Context, change plan.Change, kind RemovalKind, cliff string) (hold string, goes bool, err error) {
 	owned, _, err := v.Index.Owned(ctx, v.at.Name)
 	if err != nil {
 		return "", false, fmt.Errorf("count the agents: %w", err)
@@ -166,10 +175,7 @@ func (v *visit) reserve(ctx context.Context, change plan.Change, kind RemovalKin
 			Reason: fmt.Sprintf("%s, but %s said to leave them as they are until %s: %s", change.Reason, answer.Stay.Who, answer.Stay.Until.UTC().Format(time.RFC3339), answer.Stay.Why),
 		})
 	}
-	if answer.Hold != "" {
-		remark = "; approved in " + answer.Hold
-	}
-	return remark, true, nil
+	return answer.Hold, true, nil
 }
 
 // held records that a change waits for somebody, and tells whoever wants to know

@@ -123,6 +123,7 @@ type visit struct {
 	catalog plan.Catalog
 	intent  Intent       // zero Person: none is open
 	agents  []plan.Agent // those that the index knows
+	anew    bool         // the plan that is carried out was replaced by another one
 }
 
 func (v *visit) run(ctx context.Context) error {
@@ -344,7 +345,7 @@ func (v *visit) decide(ctx context.Context, agents []plan.Agent, hidden []string
 		return err
 	}
 	for _, change := range p.Changes {
-		if err := v.apply(ctx, change); err != nil {
+		if err := v.apply(ctx, change); err != nil || v.anew {
 			return err
 		}
 	}
@@ -359,6 +360,15 @@ func (v *visit) decide(ctx context.Context, agents []plan.Agent, hidden []string
 	return nil
 }
 
+// decideAnew carries out another plan, since more is known than the first one
+// rests on.
+func (v *visit) decideAnew(ctx context.Context, agents ...plan.Agent) error {
+	v.agents = append(v.agents, agents...)
+	err := v.decide(ctx, v.agents, nil)
+	v.anew = true
+	return err
+}
+
 // settleIntent ends an open intent whose change the plan does not make again. It
 // goes first, so that the journal tells of a change before what came after it.
 func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Agent) error {
@@ -368,7 +378,7 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 	made := slices.IndexFunc(agents, v.answers)
 	switch {
 	case v.intent.Making() && made >= 0:
-		return v.created(ctx, v.intendedAs(agents[made]), agents[made], lost)
+		return v.created(ctx, v.intendedAs(agents[made]), agents[made], "", lost)
 	case slices.ContainsFunc(p.Changes, v.repeated):
 		return nil // it is made once more, or for the first time
 	case v.intent.Making():
@@ -381,7 +391,7 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 		agent = &agents[found]
 	}
 	if change.Done(agent) {
-		return v.done(ctx, *change, "; the answer was lost")
+		return v.done(ctx, *change, "", change.Reason+"; the answer was lost")
 	}
 	return v.drop(ctx)
 }
@@ -437,7 +447,7 @@ func (v *visit) refuse(ctx context.Context, refusal plan.Refusal) error {
 
 // recent is how far back in a person's journal record looks for what it is about
 // to say: a person has a few standing refusals at most.
-const recent = 8
+const recent = 12
 
 // record appends to the journal, unless it says the same of that agent already:
 // a refusal that still holds, or a change whose look was cut short after the
@@ -451,13 +461,17 @@ func (v *visit) record(ctx context.Context, entry Entry) (news bool, err error) 
 		return false, fmt.Errorf("read the journal: %w", err)
 	}
 	for _, e := range last {
-		if e.Instance != entry.Instance || e.Agent != entry.Agent && e.Kind == EntryRefusal && entry.Kind == EntryRefusal {
+		switch {
+		case e.Instance != entry.Instance:
+			continue
+		case e.Kind == entry.Kind && e.Agent == entry.Agent:
+			if v.repeats(e, entry) {
+				return false, nil
+			}
+		case e.Kind != EntryChange:
 			continue
 		}
-		if v.repeats(e, entry) {
-			return false, nil
-		}
-		break
+		break // what was said before a change is not said any more
 	}
 	if err := v.Journal.Record(ctx, entry); err != nil {
 		return false, fmt.Errorf("write the journal: %w", err)
@@ -468,7 +482,7 @@ func (v *visit) record(ctx context.Context, entry Entry) (news bool, err error) 
 // repeats reports whether an entry already says what another one would. That
 // the same change was made twice is news, unless it was by the same intent.
 func (v *visit) repeats(e, other Entry) bool {
-	if e.Kind != other.Kind || e.Action != other.Action || e.Agent != other.Agent || e.Code != other.Code || e.Error != other.Error {
+	if e.Action != other.Action || e.Code != other.Code || e.Error != other.Error {
 		return false
 	}
 	if e.Kind == EntryChange {

@@ -192,11 +192,15 @@ func (noIntents) SaveIntent(context.Context, reconcile.Intent) error { return ni
 
 type noIndex struct{}
 
-func (noIndex) Agent(context.Context, string) (reconcile.Known, error) {
-	return reconcile.Known{}, reconcile.ErrNotFound
+func (noIndex) Agents(context.Context, string) ([]reconcile.Known, error) {
+	return nil, nil
 }
 func (noIndex) Remember(context.Context, ...reconcile.Known) error { return nil }
-func (noIndex) Forget(context.Context, string) error               { return nil }
+func (noIndex) Forget(context.Context, string, string) error       { return nil }
+func (noIndex) Rebuild(context.Context, string, time.Time, []reconcile.Known) error {
+	return nil
+}
+func (noIndex) Owned(context.Context, string) (int, map[string]int, error) { return 0, nil, nil }
 
 type noJournal struct{ reconcile.Journal }
 

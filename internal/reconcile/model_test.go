@@ -365,7 +365,7 @@ func (w *world) arrived() error {
 		if r.State != reconcile.StateIdle && r.State != reconcile.StateDead {
 			w.fault("person %s is still %s: %s", r.Person, r.State, r.Reason)
 		}
-		if _, err := w.store.Intent(w.ctx, r.Person); r.State == reconcile.StateIdle && err == nil {
+		if _, err := w.store.Intent(w.ctx, r.Person, ""); r.State == reconcile.StateIdle && err == nil {
 			w.fault("the intent about person %s is still open", r.Person)
 		}
 	}

@@ -96,7 +96,7 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 		out.Agents += len(agents)
 		out.add(plan.New(e.Settings, plan.World{
 			Instance: at.Name, Now: out.Taken, Catalog: w.catalogs[at.Name], People: w.people, Agents: agents,
-			Complete: e.Feed != nil, Tombstones: tombstones,
+			Complete: e.complete(), Tombstones: tombstones,
 		}))
 	}
 	return nil
@@ -105,7 +105,7 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 // leavers reads those one by one who own an agent and are not listed: only so it
 // is known whether they left the groups, were deactivated or are gone.
 func (e *Engine) leavers(ctx context.Context, w *everything) error {
-	if e.Feed == nil {
+	if !e.complete() {
 		return nil
 	}
 	owners := map[string]bool{}

@@ -127,7 +127,7 @@ func (e *Engine) first(ctx context.Context, scope string) (string, error) {
 func (e *Engine) survey(ctx context.Context, at Site, w everything, so Swept) (plan.Plan, error) {
 	agents := w.agents[at.Name]
 	p := plan.New(e.Settings, plan.World{
-		Instance: at.Name, Now: e.Now(), Catalog: w.catalogs[at.Name], People: w.people, Agents: agents, Complete: e.Feed != nil,
+		Instance: at.Name, Now: e.Now(), Catalog: w.catalogs[at.Name], People: w.people, Agents: agents, Complete: e.complete(),
 	})
 	known, err := e.known(ctx, at, agents, w, p, so)
 	if err != nil {
@@ -152,13 +152,18 @@ func (e *Engine) survey(ctx context.Context, at Site, w everything, so Swept) (p
 	return p, nil
 }
 
+// complete reports whether the directory lists all who may be agents, so that
+// whoever it does not list has left. What events alone told is never that.
+func (e *Engine) complete() bool { return e.Feed != nil || e.Settings.Policy == plan.Sync }
+
 // known gives the index entries for the agents of this deployment. An agent that
 // a search shows is visible, so it needs no time to appear.
 func (e *Engine) known(ctx context.Context, at Site, agents []plan.Agent, w everything, p plan.Plan, so Swept) ([]Known, error) {
-	removed := map[string]bool{}
+	removed, absent := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Changes {
 		if c.Removes() {
 			removed[c.Agent] = true
+			absent[c.Agent] = c.Evidence == plan.EvidenceMembership
 		}
 	}
 	var out []Known
@@ -167,7 +172,7 @@ func (e *Engine) known(ctx context.Context, at Site, agents []plan.Agent, w ever
 			continue
 		}
 		k := Known{Instance: at.Name, Owner: a.Owner, Agent: a.ID, Retired: a.State == plan.StateRetired, Group: a.Group}
-		if e.Feed != nil && !w.listed[a.Owner] {
+		if e.complete() && (absent[a.ID] || !w.listed[a.Owner]) {
 			k.Absent = so.Started
 		}
 		if removed[a.ID] {

@@ -147,7 +147,18 @@ func (p *person) settle(v reconcile.Verdict, now int64) {
 		p.state, p.reason = reconcile.StateDead, v.Reason
 		return
 	}
+	p.rest()
+}
+
+// rest is the state of somebody for whom nothing is left to do.
+func (p *person) rest() {
 	p.state, p.open, p.attempts, p.reason = reconcile.StateIdle, pending{priority: p.open.priority}, 0, ""
+}
+
+// drop gives up what a dead letter asked for.
+func (p *person) drop() {
+	p.done = p.generation
+	p.rest()
 }
 
 func (p *person) release(now int64) { p.token, p.leaseUntil, p.ended = "", 0, now }
@@ -179,7 +190,7 @@ func load(t *tx, id string) (*person, error) {
 	return p, err
 }
 
-func scanPerson(row interface{ Scan(...any) error }) (*person, error) {
+func scanPerson(row scanner) (*person, error) {
 	var p person
 	err := row.Scan(&p.id, &p.person, &p.state, &p.generation, &p.claimed, &p.done,
 		&p.open.priority, &p.open.due, &p.open.since, &p.again.priority, &p.again.due, &p.again.since,

@@ -1,6 +1,6 @@
 // Package sqlite keeps everything the daemon must not forget in one file: the
 // queue of people to look at, the facts that hooks told, the index of agents,
-// open intents and the journal. What a method has stored is on disk when it
+// open intents, tombstones, the books of the guard and the journal. What a method has stored is on disk when it
 // returns. One process works on a file at a time; within it, one goroutine
 // writes, and it puts what many callers want into one transaction.
 //
@@ -61,11 +61,14 @@ type Store struct {
 }
 
 var (
-	_ reconcile.Queue   = (*Store)(nil)
-	_ reconcile.Facts   = (*Store)(nil)
-	_ reconcile.Index   = (*Store)(nil)
-	_ reconcile.Intents = (*Store)(nil)
-	_ reconcile.Journal = (*Store)(nil)
+	_ reconcile.Queue      = (*Store)(nil)
+	_ reconcile.Facts      = (*Store)(nil)
+	_ reconcile.Index      = (*Store)(nil)
+	_ reconcile.Intents    = (*Store)(nil)
+	_ reconcile.Tombstones = (*Store)(nil)
+	_ reconcile.Guard      = (*Store)(nil)
+	_ reconcile.Notes      = (*Store)(nil)
+	_ reconcile.Journal    = (*Store)(nil)
 )
 
 // Open opens the database, creates it if there is none, and brings its schema up
@@ -111,7 +114,7 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err = inspect(ctx, path); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", source(path, "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "checkpoint_fullfsync(1)", "journal_size_limit(67108864)"))
+	db, err := sql.Open("sqlite", source(path, "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "checkpoint_fullfsync(1)", "journal_size_limit(67108864)", "secure_delete(1)"))
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,10 @@ type op struct {
 	after   func()             // called once it is durable, before its caller is told; may be nil
 	patient bool               // once it runs, its caller stays until it is over
 
+	// alone, if there is one, runs on the database itself once run is durable,
+	// outside of any transaction.
+	alone func(ctx context.Context, db *sql.DB) error
+
 	ctx   context.Context
 	state atomic.Int32
 	done  chan error
@@ -64,11 +68,18 @@ func newWriter(ctx context.Context, db *sql.DB, s *Store) (*writer, error) {
 	return w, nil
 }
 
+// hot are the statements that are worth preparing.
+var hot = []string{
+	sqlLoad, sqlInsert, sqlUpdate, sqlPromote, sqlExpired, sqlNext, sqlMore, sqlFact,
+	sqlHead, sqlEntry, sqlPersonal, sqlAdvance, sqlRemember, sqlForget,
+	sqlStay, sqlNewest, sqlReserved, sqlLatest, sqlSpanLast, sqlSpanFirst, sqlRemovalLast, sqlRemovalFirst, sqlTake, sqlPrune,
+}
+
 func (w *writer) prepare(ctx context.Context) error {
 	if err := migrate(ctx, w.db, w.store.log); err != nil {
 		return err
 	}
-	for _, query := range []string{sqlLoad, sqlInsert, sqlUpdate, sqlPromote, sqlExpired, sqlNext, sqlMore, sqlFact} {
+	for _, query := range hot {
 		stmt, err := w.db.PrepareContext(ctx, query)
 		if err != nil {
 			return fmt.Errorf("prepare %q: %w", query, err)
@@ -185,6 +196,10 @@ func (w *writer) commit(group []*op) {
 		if err == nil && o.after != nil {
 			o.after()
 		}
+		if err == nil && o.alone != nil {
+			o.done <- explain(o.alone(o.ctx, w.db))
+			continue
+		}
 		o.done <- explain(err)
 	}
 }
@@ -250,6 +265,21 @@ func (t *tx) exec(query string, args ...any) error {
 		_, err = t.Exec(query, args...)
 	}
 	return err
+}
+
+// count runs a statement and tells how many rows it changed.
+func (t *tx) count(query string, args ...any) (int, error) {
+	result, err := t.Exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// each calls do for every row of the answer.
+func (t *tx) each(do func(scanner) error, query string, args ...any) error {
+	return each(context.Background(), t.Tx, do, query, args...)
 }
 
 // row reads one row, with the prepared statement if there is one.

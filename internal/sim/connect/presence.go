@@ -155,7 +155,7 @@ func (in *Instance) putStatus(c *call, input *putStatusInput) (any, error) {
 	c.unchanged = len(p.contacts) == 0 && p.status == status || len(p.contacts) > 0 && p.next == status
 	in.enter(p, status)
 	in.record(c, a)
-	return nil, nil
+	return struct{}{}, nil
 }
 
 type dismissInput struct {
@@ -180,7 +180,7 @@ func (in *Instance) dismissContact(c *call, input *dismissInput) (any, error) {
 	}
 	in.part(p, input.ContactID)
 	in.record(c, a)
-	return nil, nil
+	return struct{}{}, nil
 }
 
 // contact finds a contact and who has it.

@@ -143,12 +143,16 @@ type searchTagsInput struct {
 }
 
 type tagSearch struct {
-	TagKey, TagValue       *string
-	TagKeyComparisonType   *string `wire:"enum=STARTS_WITH|CONTAINS|EXACT"`
-	TagValueComparisonType *string `wire:"enum=STARTS_WITH|CONTAINS|EXACT"`
+	TagKey                 *string `json:"tagKey"`
+	TagValue               *string `json:"tagValue"`
+	TagKeyComparisonType   *string `json:"tagKeyComparisonType" wire:"enum=STARTS_WITH|CONTAINS|EXACT"`
+	TagValueComparisonType *string `json:"tagValueComparisonType" wire:"enum=STARTS_WITH|CONTAINS|EXACT"`
 }
 
-type tagPair struct{ Key, Value string }
+type tagPair struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
 
 // searchTags shows each tag in use once, sorted.
 func (in *Instance) searchTags(c *call, input *searchTagsInput) (any, error) {
