@@ -348,10 +348,20 @@ func (a *App) forget(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, fmt.Errorf("person %s still owns agent %s: release it or let it be deleted first, or force it", id, known[0].Agent))
 		return
 	}
-	if err = a.backend.Erase(ctx, id); err == nil {
+	// A client that goes away does not leave it half-done.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), submitWithin)
+	defer cancel()
+	out := Forgotten{Person: id}
+	if out.Erased, err = a.backend.Erase(ctx, id); err == nil {
 		err = a.note(ctx, reconcile.EntryRejected, id, "what is personal was erased")
 	}
-	reply(w, map[string]string{"person": id, "forgotten": "yes"}, err)
+	reply(w, out, err)
+}
+
+// Forgotten is the answer when what is personal of somebody was erased.
+type Forgotten struct {
+	Person string `json:"person"`
+	Erased Erased `json:"erased"`
 }
 
 // OrderRequest asks for something about people's agents.

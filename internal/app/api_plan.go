@@ -246,7 +246,6 @@ type Explained struct {
 
 // ExplainedInstance is what is known of the person in one instance.
 type ExplainedInstance struct {
-	Instance string `json:"instance,omitempty"`
 	plan.Explanation
 	Remedies map[plan.Code]string `json:"remedies,omitempty"`
 	Calls    map[string]int       `json:"calls"` // that would be made
@@ -281,14 +280,14 @@ func (a *App) explained(ctx context.Context, id string) (*Explained, error) {
 		Taken: seen[0].World.Now, Holds: []reconcile.HoldEntry{},
 	}
 	for _, s := range seen {
-		one := ExplainedInstance{Instance: s.Instance, Explanation: plan.Explain(s.Settings, s.World, id), Calls: map[string]int{}}
-		decided := plan.New(s.Settings, s.World)
-		for _, c := range decided.Changes {
+		one := ExplainedInstance{Calls: map[string]int{}}
+		one.Explanation, _ = plan.Explain(s.Settings, s.World, id) // who was looked at is in the world
+		for _, c := range one.Changes {
 			for operation, n := range connect.Calls(c) {
 				one.Calls[operation] += n
 			}
 		}
-		for _, refusal := range decided.Refusals {
+		for _, refusal := range one.Refusals {
 			if one.Remedies == nil {
 				one.Remedies = map[plan.Code]string{}
 			}

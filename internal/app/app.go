@@ -59,8 +59,19 @@ type Backend interface {
 	// Anchor ties the ends of all chains of the journal together.
 	Anchor(ctx context.Context) error
 
-	// Erase removes what is personal of somebody from everything that is kept.
-	Erase(ctx context.Context, person string) error
+	// Erase takes away what is personal of somebody from all that is kept. Open
+	// counts what must stay until the outcome of a creation is known.
+	Erase(ctx context.Context, person string) (Erased, error)
+}
+
+// Erased counts what Erase took away.
+type Erased = struct {
+	Entries    int `json:"entries"`
+	Facts      int `json:"facts"`
+	Tombstones int `json:"tombstones"`
+	Holds      int `json:"holds"`
+	Intents    int `json:"intents"`
+	Open       int `json:"open"`
 }
 
 // Config is what an App is built from.
