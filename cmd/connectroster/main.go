@@ -17,7 +17,8 @@ import (
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run executes one command line and gives the exit code: 0 ok, 1 failure.
+// run executes one command line and gives the exit code: 0 ok, 1 failure, 2 there
+// are changes, for plan --detailed-exitcode alone.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -27,6 +28,9 @@ func run(args []string) int {
 	root := command()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
+		if errors.Is(err, errChanges) {
+			return 2
+		}
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(os.Stderr, "connectroster: "+err.Error())
 		}
@@ -48,11 +52,18 @@ they can take calls.
 
 Try it on this machine, without any account:
 
-  connectroster dev`,
+  connectroster dev
+
+With a daemon running, plan shows what it would do, explain why somebody has the
+agent that they have, and holds what waits for approval.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(
+		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
+		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
+	)
 	return root
 }
 

@@ -45,11 +45,7 @@ func newShow(out io.Writer, people int, rate float64) *show {
 
 func isTerminal(out any) bool {
 	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && terminalWidth(f) >= 0
 }
 
 // every is the time between two progress lines.
