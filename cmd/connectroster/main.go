@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -72,4 +73,30 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%s takes no arguments, but was given %q; see %s --help", cmd.CommandPath(), args, cmd.CommandPath())
 	}
 	return nil
+}
+
+// group makes a command that only holds others. Alone it shows its help; a word
+// that is none of its commands is an error.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var known []string
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				known = append(known, c.Name())
+			}
+		}
+		return fmt.Errorf("unknown command %q for %q; there are: %s", args[0], cmd.CommandPath(), strings.Join(known, ", "))
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	// The flags after a wrong word are those of the command that was meant.
+	cmd.SetFlagErrorFunc(func(at *cobra.Command, err error) error {
+		if wrong := at.ValidateArgs(at.Flags().Args()); at == cmd && wrong != nil {
+			return wrong
+		}
+		return err
+	})
+	return cmd
 }

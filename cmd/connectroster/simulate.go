@@ -24,7 +24,7 @@ Both can be looked at and changed while they run, under /_sim/. They listen on
 this machine only and must never stand where real ones belong.`,
 	}
 	cmd.AddCommand(simulateConnectCommand(), simulateOktaCommand())
-	return cmd
+	return group(cmd)
 }
 
 func simulateConnectCommand() *cobra.Command {

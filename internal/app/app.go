@@ -128,11 +128,13 @@ func New(ctx context.Context, c Config) (*App, error) {
 		a.now = time.Now
 	}
 	a.calls.log = a.log
+	index := &owners{Index: c.Backend}
+	queue := ranked{c.Backend, index}
 	a.guard = &guard{Guard: c.Backend}
 	a.notifier = newNotifier(notifierConfig{Deployment: c.Config.Name, Webhook: c.Config.Webhook, CAFile: c.Config.Okta.CAFile, AllowLoopback: c.Config.AllowLoopback, Log: a.log, Now: a.now})
 	engine := reconcile.Config{
 		Settings: c.Config.Settings(),
-		Queue:    c.Backend, Index: c.Backend, Intents: c.Backend, Notes: c.Backend, Tombstones: c.Backend, Guard: a.guard, Journal: c.Backend,
+		Queue:    queue, Index: index, Intents: c.Backend, Notes: c.Backend, Tombstones: c.Backend, Guard: a.guard, Journal: c.Backend,
 		Scope: c.Config.Hash(), Limits: limits(c.Config.Guard), WaitForContacts: c.Config.WaitForContacts,
 		Log: a.log, Now: a.now, Observe: a.settled, Progress: a.watch.progress, Notify: a.notifier.tell,
 	}
@@ -141,7 +143,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 		Header:  c.Config.Okta.Hook.Header,
 		Groups:  c.Config.Groups,
 		MaxBody: int64(c.Config.Okta.Hook.MaxBody),
-		Queue:   c.Backend,
+		Queue:   queue,
 		Log:     a.log,
 		Now:     a.now,
 	}

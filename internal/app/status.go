@@ -26,7 +26,8 @@ type Status struct {
 	CatchUp   *CatchUpStatus    `json:"catch_up,omitempty"` // absent in hook-only mode
 	Backlog   reconcile.Backlog `json:"backlog"`
 	Hook      okta.HookStats    `json:"hook"`
-	Connect   map[string]Calls  `json:"connect"` // by operation
+	Connect   map[string]Calls  `json:"connect"`        // by operation
+	Okta      *okta.ClientStats `json:"okta,omitempty"` // calls of its API; absent in hook-only mode
 	Outcomes  Outcomes          `json:"outcomes"`
 	Guard     GuardStatus       `json:"guard"`
 }
@@ -87,8 +88,11 @@ func (a *App) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	status.Sweep, status.CatchUp = a.watch.snapshot()
-	if !a.cfg.APIMode() {
+	if a.client == nil {
 		status.CatchUp = nil
+	} else {
+		calls := a.client.Stats()
+		status.Okta = &calls
 	}
 	if swept, err := a.engine.Swept(ctx); err == nil {
 		status.Sweep.Last = &swept
@@ -246,6 +250,7 @@ type Calls struct {
 	Calls     uint64        `json:"calls"`
 	Throttled uint64        `json:"throttled"`
 	Failed    uint64        `json:"failed"`    // other than throttled
+	Refused   uint64        `json:"refused"`   // of those that failed: the credentials or their rights did not do
 	Waited    time.Duration `json:"waited_ns"` // for their turn, all together
 	Took      time.Duration `json:"took_ns"`   // all together
 }
@@ -275,6 +280,9 @@ func (c *calls) add(call connect.Call) {
 		n.Throttled++
 	case call.Failed:
 		n.Failed++
+	}
+	if call.Refused {
+		n.Refused++
 	}
 	c.by[call.Operation] = n
 }

@@ -52,9 +52,6 @@ func first(all []string, otherwise string) string {
 func (r *reader) checkSet(path string, s Set, captures slots) {
 	r.checkTemplate(path+".routing_profile", s.RoutingProfile, captures)
 	r.checkTemplate(path+".hierarchy", string(s.Hierarchy), captures)
-	if h := string(s.Hierarchy); r.ok(path+".hierarchy") && (strings.HasPrefix(h, "/") || strings.HasSuffix(h, "/") || strings.Contains(h, "//")) {
-		r.fault(path+".hierarchy", complaint{"want the names of the groups from the top with / between them, such as EMEA/Support", ""})
-	}
 	r.checkProficiencies(path+".proficiencies", s.Proficiencies, captures)
 	r.checkVoice(path+".voice", s.Voice, captures)
 	r.checkTags(path+".tags", s.Tags, captures)

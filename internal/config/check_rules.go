@@ -112,12 +112,23 @@ func (r *reader) checkCondition(path string, c Condition) {
 			r.test(at, c)
 		}
 	}
-	if r.ok(when) {
-		if _, fault := compileExpression(c.When); fault != nil {
-			r.bad[when] = true
-			r.findings(r.inside(when, fault.at), when, fault.what)
-		}
+	if c.When != "" {
+		r.checkExpression(when, c.When)
 	}
+}
+
+// checkExpression compiles an expression, and tells when that fails.
+func (r *reader) checkExpression(path, text string) {
+	if _, known := r.expressions[text]; known {
+		return
+	}
+	e, fault := compileExpression(text)
+	if fault != nil {
+		r.bad[path] = true
+		r.findings(r.inside(path, fault.at), path, fault.what)
+		return
+	}
+	r.expressions[text] = e
 }
 
 // nodeIsWord tells whether a value is a single word, also by way of an alias.

@@ -26,7 +26,9 @@ func (r *reader) checkLeavers(c *Config) {
 	if r.values[at] == nil {
 		if sync {
 			hint := "for example leavers: {suspend_as: parked}, with personas: {parked: {routing_profile: Parked, security_profiles: [No permissions]}}"
-			r.fault(at, complaint{"is missing; sync suspends the agents of people who left, and needs a persona without rights for them", hint})
+			r.bad[at] = true
+			policy, _ := r.find("policy")
+			r.findings(policy, at, complaint{"is missing; sync suspends the agents of people who left, and needs a persona without rights for them", hint})
 		}
 		return
 	}
@@ -56,7 +58,7 @@ func (r *reader) checkParks(c *Config, at string, sync bool) {
 			continue
 		}
 		if other, twice := parks[p.Instance]; twice {
-			problem := fmt.Sprintf("is the second persona of suspended agents, after %s", other)
+			problem := "is the second persona of suspended agents, after " + other
 			if p.Instance != "" {
 				problem += ", in the instance " + p.Instance
 			}
@@ -68,9 +70,12 @@ func (r *reader) checkParks(c *Config, at string, sync bool) {
 	if !sync || r.bad[at] || !r.ok("personas") {
 		return
 	}
+	used := map[string]bool{}
+	for _, p := range c.Personas {
+		used[p.Instance] = true
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Several)) {
-		used := slices.ContainsFunc(slices.Collect(maps.Values(c.Personas)), func(p Persona) bool { return p.Instance == name })
-		if _, ok := parks[name]; used && !ok {
+		if _, ok := parks[name]; used[name] && !ok {
 			r.test(at, complaint{"names no persona for the instance " + name, "add one with instance: " + name})
 		}
 	}
@@ -94,6 +99,7 @@ func (r *reader) checkUse(c *Config) {
 		switch {
 		case park[name] && given[name] && name != "":
 			r.warn(path, "is given by a rule, and is the persona of suspended agents as well", "make one of its own for these")
+		case !park[name] && !given[name] && c.short() && name == shortPersona: // is told of already
 		case !park[name] && !given[name] && c.short():
 			r.test(path, complaint{"nobody gets this persona: beside the short form there is only that of suspended agents", "write rules in place of the short form"})
 		case !park[name] && !given[name] && (r.ok("rules") || r.ok("default_persona")):

@@ -49,7 +49,7 @@ func (c *Config) groups(all bool) []string {
 	named := func(conditions ...Condition) {
 		for _, condition := range conditions {
 			add(condition.Groups...)
-			add(c.named[condition.When]...)
+			add(c.expressions[condition.When].groups...)
 		}
 	}
 	for _, rule := range c.Rules {
@@ -73,18 +73,16 @@ func (c *Config) compile() plan.Settings {
 		Personas: map[string]plan.Persona{}, Authority: authorities(c.Authority), Leavers: c.leavers(),
 	}
 	parks := c.parks()
-	written := c.managed(parks)
-	for field, said := range written {
-		if _, ok := s.Authority[field]; !ok && !said {
-			s.Authority[field] = plan.Authority{Mode: plan.Initial}
-		}
-	}
+	everywhere := c.written(parks, func(string) bool { return true })
+	leaveToFloor(s.Authority, s.Authority, everywhere)
 	for name, p := range c.Personas {
-		values := p.says().values()
+		out := plan.Persona{Instance: p.Instance, AllowAdmin: p.AllowAdmin, Authority: authorities(p.Authority), Values: p.says().values()}
 		if !parks[name] {
-			fillIn(&values, written)
+			there := c.written(parks, func(instance string) bool { return instance == "" || instance == p.Instance })
+			leaveToFloor(out.Authority, s.Authority, there)
+			fillIn(&out.Values, there)
 		}
-		s.Personas[name] = plan.Persona{Instance: p.Instance, AllowAdmin: p.AllowAdmin, Authority: authorities(p.Authority), Values: values}
+		s.Personas[name] = out
 	}
 	for i, rule := range c.Rules {
 		out := plan.Rule{Name: fmt.Sprintf("rule %d", i+1), When: c.condition(rule.condition()), Persona: rule.Persona, Instance: rule.Instance}
@@ -129,9 +127,10 @@ func (c *Config) leavers() plan.Leavers {
 	return l
 }
 
-// managed tells for the fields that a new agent needs whether the file says
-// anything of them. What only suspended agents get does not count.
-func (c *Config) managed(parks map[string]bool) map[plan.Field]bool {
+// written tells for the fields that a new agent needs whether the file says
+// anything of them in the instances that among allows. What only suspended agents
+// get does not count.
+func (c *Config) written(parks map[string]bool, among func(instance string) bool) map[plan.Field]bool {
 	written := map[plan.Field]bool{plan.FieldPhone: false, plan.FieldAutoAccept: false, plan.FieldAfterWork: false}
 	note := func(s Set) {
 		v := s.Voice
@@ -142,14 +141,28 @@ func (c *Config) managed(parks map[string]bool) map[plan.Field]bool {
 		}
 	}
 	for name, p := range c.Personas {
-		if !parks[name] {
+		if !parks[name] && among(p.Instance) {
 			note(p.says())
 		}
 	}
 	for _, rule := range c.Rules {
-		note(rule.Set)
+		if among(rule.Instance) {
+			note(rule.Set)
+		}
 	}
 	return written
+}
+
+// leaveToFloor leaves what new agents get by default to the floor from then on,
+// unless the file says who decides, there or in general.
+func leaveToFloor(authority, general map[plan.Field]plan.Authority, written map[plan.Field]bool) {
+	for field, said := range written {
+		_, here := authority[field]
+		_, all := general[field]
+		if !said && !here && !all {
+			authority[field] = plan.Authority{Mode: plan.Initial}
+		}
+	}
 }
 
 // fillIn adds what a new agent needs. Where the file says something of other
@@ -188,19 +201,19 @@ func (rule Rule) sets() bool {
 // values compiles what a persona or a rule says.
 func (s Set) values() plan.Values {
 	v := plan.Values{
-		RoutingProfile: template(s.RoutingProfile), SecurityProfiles: slices.Clone(s.SecurityProfiles),
-		PhoneType: s.Voice.Type, DeskNumber: template(s.Voice.DeskNumber), Persistent: s.Voice.Persistent, Enhancement: s.Voice.Enhancement,
+		RoutingProfile: compiled(s.RoutingProfile), SecurityProfiles: slices.Clone(s.SecurityProfiles),
+		PhoneType: s.Voice.Type, DeskNumber: compiled(s.Voice.DeskNumber), Persistent: s.Voice.Persistent, Enhancement: s.Voice.Enhancement,
 	}
 	if s.Hierarchy != "" {
 		t := plan.Literal("")
 		if s.Hierarchy != noHierarchy {
-			t = template(string(s.Hierarchy))
+			t = compiled(string(s.Hierarchy))
 		}
 		v.Hierarchy = &t
 	}
 	for _, attribute := range slices.Sorted(maps.Keys(s.Proficiencies)) {
 		for _, value := range slices.Sorted(maps.Keys(s.Proficiencies[attribute])) {
-			v.Proficiencies = append(v.Proficiencies, plan.Skill{Attribute: attribute, Value: template(value), Level: s.Proficiencies[attribute][value]})
+			v.Proficiencies = append(v.Proficiencies, plan.Skill{Attribute: attribute, Value: compiled(value), Level: s.Proficiencies[attribute][value]})
 		}
 	}
 	for channel, h := range map[plan.Channel]Handling{
@@ -223,13 +236,13 @@ func (s Set) values() plan.Values {
 		if v.Tags == nil {
 			v.Tags = map[string]plan.Template{}
 		}
-		v.Tags[key] = template(value)
+		v.Tags[key] = compiled(value)
 	}
 	return v
 }
 
-// template compiles text that was checked.
-func template(text string) plan.Template {
+// compiled gives a template of text that was checked.
+func compiled(text string) plan.Template {
 	if text == "" {
 		return plan.Template{}
 	}
@@ -258,14 +271,11 @@ func (c *Config) condition(in Condition) plan.Condition {
 		out.Profile = append(out.Profile, a)
 	}
 	if in.When != "" {
-		e, fault := compileExpression(in.When)
-		if fault != nil {
-			panic("config: an expression was not checked: " + fault.what.problem)
+		e, ok := c.expressions[in.When]
+		if !ok {
+			panic("config: an expression was not checked: " + in.When)
 		}
-		if c.named == nil {
-			c.named = map[string][]string{}
-		}
-		out.When, c.named[in.When] = e.Expression, e.groups
+		out.When = e.Expression
 	}
 	return out
 }

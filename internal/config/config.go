@@ -23,8 +23,8 @@ const maxFile = 1 << 20
 // filled in and its paths made usable from the working directory.
 //
 // The tags of its fields say the key, the default, an example, what the key
-// takes in words, and whether it is needed: need is yes, or names the key of a
-// later version beside which it is not.
+// takes in words, whether it is needed (need), beside which other key nothing of
+// it is (unless), and what to say to whoever has to choose (choose).
 type Config struct {
 	// The name of this deployment: 1 to 64 letters, digits, `_`, `.` and `-`.
 	// It is written on every agent that is created and says whose they are, so
@@ -143,7 +143,8 @@ type Config struct {
 	refs     resolver
 	sealed   *sealed
 	settings plan.Settings
-	named    map[string][]string // groups, by the expression that names them
+
+	expressions map[string]expression // by their text
 }
 
 // Okta says which Okta org it is, how its events arrive, and how its API may be

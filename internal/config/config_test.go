@@ -64,6 +64,8 @@ func TestGood(t *testing.T) {
 			SweepAt       string
 			SweepJitter   string
 			Instances     []config.Connection
+			Guard         config.Guard
+			WaitFor       string
 			Database      string
 			Workers       int
 			Level         string
@@ -71,7 +73,7 @@ func TestGood(t *testing.T) {
 			AllowLoopback bool
 			Warnings      []string
 		}{describe(c.Settings()), c.Groups(), len(c.HookSecrets()), c.Listen, c.AdminListen, c.Socket,
-			c.Mode(), c.Okta, c.Sweep.At.String(), c.Sweep.Jitter.String(), c.Instances(), c.Store.SQLite, c.Workers,
+			c.Mode(), c.Okta, c.Sweep.At.String(), c.Sweep.Jitter.String(), c.Instances(), c.Guard, c.WaitForContacts.String(), c.Store.SQLite, c.Workers,
 			c.Log.Level.Level().String(), c.Log.Format, c.AllowLoopback, nil}
 		for _, w := range c.Warnings {
 			seen.Warnings = append(seen.Warnings, w.String())

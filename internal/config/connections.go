@@ -77,7 +77,7 @@ var nameOf = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // Sources: AWS IAM, CreateRole; AWS STS, AssumeRole.
 var (
 	roleARN      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]{1,512}$`)
-	externalForm = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]{2,1224}$`)
+	externalForm = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`)
 )
 
 func (r *reader) checkConnect(path string, in Connect) {
@@ -106,7 +106,7 @@ func (r *reader) checkConnect(path string, in Connect) {
 }
 
 func externalFault(id string) complaint {
-	if !externalForm.MatchString(id) {
+	if n := len(id); n < 2 || n > 1224 || !externalForm.MatchString(id) {
 		return complaint{"want an external id of 2 to 1224 letters, digits and _ + = , . @ : / -", ""}
 	}
 	return complaint{}

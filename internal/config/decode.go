@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -34,10 +33,13 @@ type reader struct {
 	bad       map[string]bool       // paths with a fault
 	suggested map[string]bool       // paths that a misspelled key probably meant
 	hidden    map[*yaml.Node]bool
-	partial   bool         // only the beginning of the file could be read
-	aliases   int          // how many of the nodes being read are aliases
-	aliased   int          // values read by way of aliases
-	anchors   []*yaml.Node // the nodes with an anchor that are being read
+
+	expressions map[string]expression // that have no fault, by their text
+
+	partial bool         // only the beginning of the file could be read
+	aliases int          // how many of the nodes being read are aliases
+	aliased int          // values read by way of aliases
+	anchors []*yaml.Node // the nodes with an anchor that are being read
 }
 
 func newReader(name string, getenv func(string) string) *reader {
@@ -49,6 +51,8 @@ func newReader(name string, getenv func(string) string) *reader {
 		bad:       map[string]bool{},
 		suggested: map[string]bool{},
 		hidden:    map[*yaml.Node]bool{},
+
+		expressions: map[string]expression{},
 	}
 }
 
@@ -71,66 +75,12 @@ func (r *reader) read(data []byte) *Config {
 		r.resolveAuth(c.Okta.Auth)
 		r.resolveNotify(c)
 		c.refs, c.sealed = r.secrets, &sealed{r.resolve(c.Okta.Hook.Secrets), r.resolveExternals(c)}
+		c.expressions = r.expressions
 		c.setDefaults(r.secrets.dir)
 		r.checkSocket(c)
 	}
 	r.findHidden(root)
 	return c
-}
-
-// applyDefaults gives every field below a struct what its default tag says.
-func applyDefaults(target any) {
-	v := reflect.ValueOf(target).Elem()
-	for i := range v.NumField() {
-		field, f := v.Field(i), v.Type().Field(i)
-		text, ok := f.Tag.Lookup("default")
-		switch {
-		case !f.IsExported():
-		case field.Kind() == reflect.Struct:
-			applyDefaults(field.Addr().Interface())
-		case ok:
-			if c := assign(field, text); c.problem != "" {
-				panic("config: default of " + f.Name + ": " + c.problem)
-			}
-		}
-	}
-}
-
-// assign sets a scalar field, or a list of one.
-func assign(field reflect.Value, text string) complaint {
-	if s, ok := field.Addr().Interface().(setter); ok {
-		return s.set(text)
-	}
-	switch field.Kind() {
-	case reflect.String:
-		field.SetString(text)
-	case reflect.Slice:
-		field.Set(reflect.ValueOf([]string{text}))
-	case reflect.Bool:
-		if text != "true" && text != "false" {
-			return complaint{"want true or false", ""}
-		}
-		field.SetBool(text == "true")
-	case reflect.Int64:
-		d, fault := duration(text)
-		if fault.problem != "" {
-			return fault
-		}
-		field.SetInt(int64(d))
-	case reflect.Int:
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return complaint{"want a whole number", ""}
-		}
-		field.SetInt(int64(n))
-	case reflect.Float64:
-		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || n != n || n-n != 0 {
-			return complaint{"want a number", ""}
-		}
-		field.SetFloat(n)
-	}
-	return complaint{}
 }
 
 // decode reads a node into a field.
@@ -335,7 +285,7 @@ func (r *reader) missing(path string, t reflect.Type, seen map[string]bool) {
 		need, key := f.Tag.Get("need"), f.Tag.Get("yaml")
 		at := join(path, key)
 		switch {
-		case !f.IsExported() || seen[key] || seen[need] || r.suggested[at]:
+		case !f.IsExported() || seen[key] || r.suggested[at]:
 		case f.Type.Kind() == reflect.Struct:
 			if other := f.Tag.Get("unless"); !seen[other] && !r.suggested[join(path, other)] {
 				r.missing(at, f.Type, nil)

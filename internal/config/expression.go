@@ -141,6 +141,8 @@ func (l *linter) Visit(node *ast.Node) {
 		case "$env":
 			l.refuse(n, "$env is not known here", "name what is wanted: "+strings.Join(subjectNames, ", "))
 		}
+	case *ast.VariableDeclaratorNode:
+		l.refuse(n, "variables (let) are not understood here", "write what is meant out") // text that is doubled again and again has no bound
 	case *ast.BinaryNode:
 		left, literal := n.Left.(*ast.StringNode)
 		right, name := n.Right.(*ast.IdentifierNode)
@@ -193,11 +195,12 @@ func explainExpression(err error) *expressionFault {
 		if near := nearest(name, slices.Concat(subjectNames, functionNames)); near != "" {
 			f.what.hint = "did you mean " + near + "?"
 		}
-	case strings.HasPrefix(message, "expected bool, but got unknown"):
+	case message == "expected bool, but got interface {}", message == "expected bool, but got unknown":
 		f.what = complaint{"must be true or false, whatever is in the profile", "compare the attribute, as in profile.remote == true"}
 	case strings.HasPrefix(message, "expected bool"):
 		f.what = complaint{"must be true or false as a whole; " + strings.TrimPrefix(message, "expected bool, but "), ""}
 	case strings.Contains(message, "maximum allowed nodes"):
+		f.at = -1
 		f.what = complaint{fmt.Sprintf("is too large: more than %d parts", maxNodes), "spread it over several rules"}
 	case regexp.MustCompile(`cannot use .*"?Assign|unexpected token Operator\("="\)`).MatchString(message):
 		f.what = complaint{"= is not a comparison", "did you mean ==?"}

@@ -34,7 +34,10 @@ func TestMutants(t *testing.T) {
 		replace(t, full, "env:OKTA_HOOK_SECRET_NEXT", canary),
 		replace(t, full, app, "    token: env:OKTA_API_TOKEN\n"),
 		replace(t, full, app, "    token: "+canary+"\n"),
-		replace(t, full, between(t, full, "  # An API Services app", "  hook:"), ""),
+		replace(t, full, "env:CONNECTROSTER_WEBHOOK", "https://hooks.example.com/"+canary),
+		withoutAPI(t, full),
+		read(t, "../../docs/examples/countries-and-instances.yaml"),
+		read(t, "../../docs/examples/one-team.yaml"),
 	}
 	loaded, refused := map[string]int{}, 0
 	for seed := range uint64(2000) {
@@ -53,9 +56,21 @@ func TestMutants(t *testing.T) {
 		}
 	}
 	t.Logf("%v mutants loaded, %d were refused", loaded, refused)
-	if loaded["api"] < 60 || loaded["hook-only"] < 30 || refused < 600 {
+	if loaded["api"] < 60 || loaded["hook-only"] < 20 || refused < 600 {
 		t.Errorf("%v mutants loaded and %d were refused: the mutations are too weak or too strong", loaded, refused)
 	}
+}
+
+// withoutAPI gives a configuration as it is in hook-only mode: nothing of
+// profiles, and nobody is removed.
+func withoutAPI(t *testing.T, full string) string {
+	t.Helper()
+	for _, part := range [][2]string{
+		{"  # An API Services app", "  hook:"}, {"  - profile: {department", "# People who are never"}, {"    profile: {employeeType: Employee", "# Who decides"},
+	} {
+		full = replace(t, full, between(t, full, part[0], part[1]), "")
+	}
+	return replace(t, full, "policy: sync", "policy: upsert-only")
 }
 
 // between gives the part of a text from one mark to before another.
@@ -105,7 +120,15 @@ func FuzzParse(f *testing.F) {
 // judge parses a text twice and gives what it loads as, or nil.
 func judge(t *testing.T, text string) *config.Config {
 	t.Helper()
-	env := func(string) string { return canary }
+	env := func(name string) string {
+		switch name {
+		case "CONNECTROSTER_WEBHOOK":
+			return "https://hooks.example.com/" + canary
+		case "CONNECT_EXTERNAL_ID", "CONNECT_US_EXTERNAL_ID":
+			return strings.ReplaceAll(canary, "~", "-")
+		}
+		return canary
+	}
 	c, err := config.Parse("testdata/config.yaml", []byte(text), env)
 	_, again := config.Parse("testdata/config.yaml", []byte(text), env)
 	if err == nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"connectroster/internal/plan"
@@ -105,8 +106,11 @@ type Hierarchy string
 const noHierarchy Hierarchy = "none"
 
 func (h *Hierarchy) set(text string) complaint {
-	if text == "" {
+	switch {
+	case text == "":
 		text = string(noHierarchy)
+	case strings.HasPrefix(text, "/"), strings.HasSuffix(text, "/"), strings.Contains(text, "//"):
+		return complaint{"want the names of the groups from the top with / between them, such as EMEA/Support", ""}
 	}
 	*h = Hierarchy(text)
 	return complaint{}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -96,6 +97,61 @@ func knownKeys() map[string]bool {
 		}
 	})
 	return known
+}
+
+// applyDefaults gives every field below a struct what its default tag says.
+func applyDefaults(target any) {
+	v := reflect.ValueOf(target).Elem()
+	for i := range v.NumField() {
+		field, f := v.Field(i), v.Type().Field(i)
+		text, ok := f.Tag.Lookup("default")
+		switch {
+		case !f.IsExported():
+		case field.Kind() == reflect.Struct:
+			applyDefaults(field.Addr().Interface())
+		case ok:
+			if c := assign(field, text); c.problem != "" {
+				panic("config: default of " + f.Name + ": " + c.problem)
+			}
+		}
+	}
+}
+
+// assign sets a scalar field, or a list of one.
+func assign(field reflect.Value, text string) complaint {
+	if s, ok := field.Addr().Interface().(setter); ok {
+		return s.set(text)
+	}
+	switch field.Kind() {
+	case reflect.String:
+		field.SetString(text)
+	case reflect.Slice:
+		field.Set(reflect.ValueOf([]string{text}))
+	case reflect.Bool:
+		if text != "true" && text != "false" {
+			return complaint{"want true or false", ""}
+		}
+		field.SetBool(text == "true")
+	case reflect.Int64:
+		d, fault := duration(text)
+		if fault.problem != "" {
+			return fault
+		}
+		field.SetInt(int64(d))
+	case reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return complaint{"want a whole number", ""}
+		}
+		field.SetInt(int64(n))
+	case reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || n != n || n-n != 0 {
+			return complaint{"want a number", ""}
+		}
+		field.SetFloat(n)
+	}
+	return complaint{}
 }
 
 // wanted says in words what a field takes.

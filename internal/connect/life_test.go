@@ -107,7 +107,8 @@ func (f *floor) reads(t rapid.TB, want plan.Agent) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Fatalf("DescribeUser: %v (-want +got):\n%s", err, diff)
 	}
-	for got, err := range f.Agents(context.Background(), f.skills) {
+	skills := append(slices.Clone(want.Proficiencies), f.skills[0], f.skills[len(f.skills)-1])
+	for got, err := range f.Agents(context.Background(), skills) {
 		if err != nil {
 			t.Fatalf("SearchUsers: %v", err)
 		}

@@ -30,11 +30,11 @@ const (
 	TombstoneCommitted = "tombstone-committed" // durable, nobody was told
 )
 
-// List holds every place that a joiner passes.
+// List holds every place that an event and a look pass.
 var List = []string{
 	HookAuthenticated, HookRead, HookParsed, QueueBegin, QueueFacts, QueueRows, QueueCommitted, HookAnswered,
 	WorkClaimed, WorkPerson, WorkPlanned, WorkReserved, WorkRemembered, WorkIntended, WorkApplied, WorkIndexed, WorkJournalled, WorkSettled,
 }
 
-// Removals holds every place besides that somebody who leaves passes.
+// Removals holds the places inside the store on the way of such a change.
 var Removals = []string{GuardRows, GuardCommitted, TombstoneRow, TombstoneCommitted}

@@ -119,6 +119,7 @@ type Client struct {
 	mu     sync.Mutex
 	denied error     // why the credential was refused
 	until  time.Time // no call before
+	stats  ClientStats
 }
 
 // NewClient makes a Client. It makes no call.
@@ -270,6 +271,7 @@ func (c *Client) do(ctx context.Context, call apiCall) (*apiReply, error) {
 			return nil, err
 		}
 		reply, credential, err := c.attempt(ctx, call)
+		c.count(err)
 		var denied *deniedError
 		var answer *APIError
 		switch {

@@ -164,8 +164,8 @@ func (d *Directory) records(ctx context.Context, id, filter string) ([]logRecord
 	return out, nil
 }
 
-// cliff tells, for people, if a group is gone or has nobody in it; empty: neither.
-// The group Everyone is asked for too, whose lack shows that Okta shows nothing.
+// cliff tells, for people, if a group is gone, is named in a way that is not mapped,
+// or has nobody in it; empty: none of these. The group Everyone is asked for too, whose lack shows that Okta shows nothing.
 func (d *Directory) cliff(ctx context.Context, id string) (string, error) {
 	what := "read group " + id
 	query := url.Values{"filter": {anyOf("id", []string{id}) + " or " + everyone}, "expand": {"stats"}, "limit": {strconv.Itoa(groupPage)}}
@@ -191,23 +191,25 @@ func (d *Directory) cliff(ctx context.Context, id string) (string, error) {
 		}
 		return "", fmt.Errorf("%s: %w", what, oddAnswer("a list that lacks the group"))
 	}
-	empty := false
-	if members := groups[at].Embedded.Stats.Users; members != nil {
-		empty = *members == 0
-	} else if empty, err = d.empty(ctx, id); err != nil {
+	if name := groups[at].Profile.Name; !d.patterns.configured(d.refs(), id, name) {
+		return fmt.Sprintf("group %s is not mapped any more: it is named %q in Okta", id, name), nil
+	}
+	empty, err := d.empty(ctx, groups[at])
+	if err != nil || !empty {
 		return "", err
 	}
-	if empty {
-		return "group " + id + " has no members any more", nil
-	}
-	return "", nil
+	return "group " + id + " has no members any more", nil
 }
 
-// empty reports whether a group has no members.
-func (d *Directory) empty(ctx context.Context, id string) (bool, error) {
+// empty reports whether a group has no members, as Okta counts them or, where it
+// does not, as it lists them.
+func (d *Directory) empty(ctx context.Context, g oktaGroup) (bool, error) {
+	if count := g.Embedded.Stats.Users; count != nil {
+		return *count == 0, nil
+	}
 	p, err := d.client.page(ctx, apiCall{
-		what: "look for members of group " + id, class: classOther,
-		url: d.client.path(url.Values{"limit": {"1"}}, "groups", id, "users"), patience: brief,
+		what: "look for members of group " + g.ID, class: classOther,
+		url: d.client.path(url.Values{"limit": {"1"}}, "groups", g.ID, "users"), patience: brief,
 	})
 	return err == nil && len(p.rows) == 0 && p.next == nil, err
 }

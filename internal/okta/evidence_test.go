@@ -125,6 +125,9 @@ func TestEvidenceOfGroup(t *testing.T) {
 	deleted := func(c *court) string { return "group " + c.agents + " was deleted in Okta" }
 	empty := func(c *court) string { return "group " + c.agents + " has no members any more" }
 	none := func(*court) string { return "" }
+	renamed := func(c *court) string {
+		return "group " + c.agents + ` is not mapped any more: it is named "Renamed" in Okta`
+	}
 	for name, test := range map[string]struct {
 		settings  sim.Settings
 		do        func(c *court) error
@@ -137,7 +140,8 @@ func TestEvidenceOfGroup(t *testing.T) {
 		"emptied":                   {sim.Settings{}, func(c *court) error { return c.EmptyGroup(apiName) }, true, empty, 2},
 		"emptied without a word":    {sim.Settings{SilentJobs: true}, func(c *court) error { return c.EmptyGroup(apiName) }, false, empty, 2},
 		"half of it moved":          {sim.Settings{}, func(c *court) error { return c.MoveMembers(apiName, "Other", 50) }, true, none, 2},
-		"renamed":                   {sim.Settings{}, func(c *court) error { return c.UpdateGroup(apiName, "Renamed", "") }, false, none, 2},
+		"renamed":                   {sim.Settings{}, func(c *court) error { return c.UpdateGroup(apiName, "Renamed", "") }, false, renamed, 2},
+		"renamed to another mapped": {sim.Settings{}, func(c *court) error { return c.UpdateGroup(apiName, "CC-Agents", "") }, false, none, 2},
 		"all deactivated":           {sim.Settings{}, func(c *court) error { return c.ChangeMembers(apiName, "deactivate") }, false, none, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -317,7 +321,7 @@ func TestEvidenceThatCannotBeRead(t *testing.T) {
 // readFaults are the ways in which a read can go wrong.
 func readFaults() []sim.Fault {
 	faults := []sim.Fault{
-		{Kind: sim.FaultReset}, {Kind: sim.FaultTimeout}, {Kind: sim.FaultTruncate}, {Kind: sim.FaultHalf}, {Kind: sim.FaultBomb, Size: 64 << 20},
+		{Kind: sim.FaultReset}, {Kind: sim.FaultTimeout}, {Kind: sim.FaultTruncate}, {Kind: sim.FaultHalf}, {Kind: sim.FaultBomb, Size: 33 << 20},
 		{Kind: sim.FaultNull}, {Kind: sim.FaultObject}, {Kind: sim.FaultEmpty}, {Kind: sim.FaultDuplicate}, {Kind: sim.FaultWrongOrg},
 		{Kind: sim.FaultOtherRows}, {Kind: sim.FaultNoNext}, {Kind: sim.FaultEmptyNext}, {Kind: sim.FaultLoop}, {Kind: sim.FaultForeignNext}, {Kind: sim.FaultTwoNext},
 	}
@@ -333,6 +337,17 @@ func readFaults() []sim.Fault {
 	return faults
 }
 
+// impatient gives a directory that does not wait long for an answer that will not
+// come.
+func (c *court) impatient(fault sim.Fault) *okta.Directory {
+	client := newAPIClient(c.t, c.client.Org(), func(config *okta.ClientConfig) {
+		if fault.Kind == sim.FaultTimeout {
+			config.Timeout = 50 * time.Millisecond
+		}
+	})
+	return newAPIDirectory(c.t, client, apiLabel, apiName, "/^CC-/")
+}
+
 // removalCalls are the calls that the removal of somebody can make.
 var removalCalls = []string{
 	"GET /api/v1/users/{id}", "GET /api/v1/users/{id}/groups", "GET /api/v1/apps/{id}/users/{user}", "GET /api/v1/apps/{id}",
@@ -344,37 +359,50 @@ var removalCalls = []string{
 // confirms nothing, or it fails.
 func TestFaultsConfirmNothing(t *testing.T) {
 	t.Parallel()
-	for _, endpoint := range removalCalls {
-		for i, fault := range readFaults() {
-			t.Run(fmt.Sprintf("%s/%d %s", endpoint, i, fault.Kind), func(t *testing.T) {
-				t.Parallel()
-				c := newCourt(t)
-				ana := c.ana()
-				c.do(c.Leave(ana, apiName)) // who came back
-				c.do(c.Join(ana, apiName))
-				client := newAPIClient(t, c.client.Org(), func(cc *okta.ClientConfig) { cc.Timeout = 500 * time.Millisecond })
-				d := newAPIDirectory(t, client, apiLabel, apiName, "/^CC-/")
-				if _, err := d.Person(t.Context(), ana); err != nil { // so that the app is known
-					t.Fatal(err)
-				}
-				fault.Endpoint = endpoint
-				simply(t, c.AddFaults(fault))
-				p, err := d.Person(t.Context(), ana)
-				gone := errors.Is(err, reconcile.ErrNotFound)
-				in := err == nil && p.Status == plan.StatusActive &&
-					slices.ContainsFunc(p.Groups, func(g plan.Group) bool { return g.ID == c.agents })
-				if in || err != nil && !gone {
-					return
-				}
-				for _, group := range []string{c.agents, ""} {
-					got, err := d.Evidence(t.Context(), reconcile.Question{Person: ana, Gone: gone, Group: group})
-					if err == nil && got.Confirmed {
-						t.Errorf("confirmed: %+v", got)
+	var unseen atomic.Int64
+	t.Run("faults", func(t *testing.T) {
+		for _, endpoint := range removalCalls {
+			for i, fault := range readFaults() {
+				t.Run(fmt.Sprintf("%s/%d %s", endpoint, i, fault.Kind), func(t *testing.T) {
+					t.Parallel()
+					fault.Endpoint = endpoint
+					if !seenInGroup(t, fault) {
+						unseen.Add(1)
 					}
-				}
-			})
+				})
+			}
+		}
+	})
+	if n := unseen.Load(); n < 5 {
+		t.Errorf("%d faults were left to the second question", n)
+	} else {
+		t.Logf("%d faults were left to the second question", n)
+	}
+}
+
+// seenInGroup reads somebody who is in the group, in spite of a fault. It reports
+// whether that alone keeps their agent, and otherwise asks the second question.
+func seenInGroup(t *testing.T, fault sim.Fault) bool {
+	c := newCourt(t)
+	ana := c.ana()
+	c.do(c.Leave(ana, apiName)) // who came back
+	c.do(c.Join(ana, apiName))
+	d := c.impatient(fault)
+	simply(t, c.AddFaults(fault))
+	p, err := d.Person(t.Context(), ana)
+	gone := errors.Is(err, reconcile.ErrNotFound)
+	in := err == nil && p.Status == plan.StatusActive &&
+		slices.ContainsFunc(p.Groups, func(g plan.Group) bool { return g.ID == c.agents })
+	if in || err != nil && !gone {
+		return true
+	}
+	for _, group := range []string{c.agents, ""} {
+		got, err := d.Evidence(t.Context(), reconcile.Question{Person: ana, Gone: gone, Group: group})
+		if err == nil && got.Confirmed {
+			t.Errorf("confirmed: %+v", got)
 		}
 	}
+	return false
 }
 
 // The second question by itself: whatever goes wrong with one of its calls, it
@@ -392,8 +420,7 @@ func TestEvidenceFaults(t *testing.T) {
 					c.do(c.Leave(ana, apiName))
 					c.do(c.Join(ana, apiName))
 				}
-				client := newAPIClient(t, c.client.Org(), func(cc *okta.ClientConfig) { cc.Timeout = 500 * time.Millisecond })
-				d := newAPIDirectory(t, client, apiLabel, apiName, "/^CC-/")
+				d := c.impatient(fault)
 				fault.Endpoint = endpoint
 				simply(t, c.AddFaults(fault))
 				for _, q := range []reconcile.Question{{Person: ana, Group: c.agents}, {Person: ana}, {Person: ana, Gone: true}} {

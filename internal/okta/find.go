@@ -108,6 +108,9 @@ func (d *Directory) Scope(ctx context.Context) (string, error) {
 	return strings.Join(append([]string{org}, slices.Compact(groups)...), " "), nil
 }
 
+// untold are the answers that say that the id of the org is not told to us.
+var untold = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone}
+
 // orgID gives the id of the org, which takes no scope. Where it is not told, such
 // as behind a proxy that lets nothing but the API through, the address must do.
 // Source: Okta Management API, getWellknownOrgMetadata.
@@ -122,7 +125,7 @@ func (d *Directory) orgID(ctx context.Context) (string, error) {
 	}, &org)
 	var e *APIError
 	switch {
-	case errors.As(err, &e) && (e.Status == http.StatusForbidden || e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed):
+	case errors.As(err, &e) && slices.Contains(untold, e.Status):
 		d.mu.Lock()
 		first := !d.untold
 		d.untold = true

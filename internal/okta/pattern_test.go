@@ -239,7 +239,7 @@ func TestPatternFaults(t *testing.T) {
 	t.Parallel()
 	for _, fault := range apiFaults(t) {
 		for page := 1; page <= 5; page++ {
-			if fault.short && !(fault.ends && page == 1) { // then it is the group Everyone that is missing
+			if fault.short && (!fault.ends || page > 1) { // then it is the group Everyone that is missing
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%d", fault.name, page), func(t *testing.T) {

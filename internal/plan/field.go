@@ -193,25 +193,34 @@ func sameOwnership(a, b *Agent) bool {
 		a.Group == b.Group && maps.Equal(a.Answers, b.Answers)
 }
 
-// answer is what the rules say of a followed field, short enough for a tag.
+// answer is what the rules say of a followed field, short enough for a tag. It
+// stays the same as long as the rules do, from release to release.
 func (w *wanted) answer(f Field) string {
-	var said any
+	a := &w.agent
 	switch f {
 	case FieldRouting:
-		return w.agent.RoutingProfile
+		return a.RoutingProfile
 	case FieldHierarchy:
-		return cmp.Or(w.agent.Hierarchy, "none")
+		return cmp.Or(a.Hierarchy, "none")
+	case FieldEnhancement:
+		return string(a.Phone.Enhancement)
+	case FieldName:
+		return short(a.FirstName, a.LastName)
+	case FieldSecurity:
+		return short(a.SecurityProfiles)
+	case FieldProficiencies:
+		return short(a.Proficiencies)
 	case FieldPhone:
-		said = []any{w.agent.Phone.Type, w.agent.Phone.DeskNumber, w.persistent}
+		return short(a.Phone.Type, a.Phone.DeskNumber, w.persistent)
 	case FieldAutoAccept:
-		said = w.autoAccept
+		return short(w.autoAccept)
 	case FieldAfterWork:
-		said = w.afterWork
-	default:
-		said = copyField(f, Agent{}, &w.agent)
+		return short(w.afterWork)
 	}
-	return digest(said)[:24]
+	return ""
 }
+
+func short(values ...any) string { return digest(values)[:24] }
 
 // digest is a hash of data that is text, numbers and truth values alone, in hex.
 func digest(v any) string {

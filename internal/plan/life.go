@@ -33,16 +33,16 @@ func (r *roster) join(p *Person, w *wanted) (*Change, *Refusal) {
 // adoptable reports whether an agent is nobody's, or bears the owner that it is
 // to get.
 func (r *roster) adoptable(p *Person, a *Agent) bool {
-	return (a.Owner == "" || a.Owner == p.ID) && (a.Deployment == "" || r.ours(a))
+	return r.settings.Deployment != "" && (a.Owner == "" || a.Owner == p.ID) && (a.Deployment == "" || r.ours(a))
 }
 
 // whole refuses an agent that Amazon Connect would not create.
 func whole(a *Agent) *Refusal {
 	switch {
 	case a.RoutingProfile == "":
-		return &Refusal{Code: RuleFailed, Reason: "the rules give no routing profile, and Amazon Connect creates no agent without one"}
+		return &Refusal{Code: RuleFailed, Reason: "the rules give no routing profile, and no agent can be without one"}
 	case len(a.SecurityProfiles) == 0:
-		return &Refusal{Code: RuleFailed, Reason: "the rules give no security profile, and Amazon Connect creates no agent without one"}
+		return &Refusal{Code: RuleFailed, Reason: "the rules give no security profile, and no agent can be without one"}
 	}
 	return nil
 }
@@ -60,6 +60,12 @@ func (r *roster) keep(p *Person, have *Agent, w *wanted) (*Change, *Refusal) {
 	if r.settings.Policy != UpsertOnly && r.settings.Policy != Sync && have.State != StateCreating {
 		return nil, nil
 	}
+	floor, remembered := r.floor(have)
+	if !remembered {
+		if f := whole(&w.agent); f != nil {
+			return nil, f
+		}
+	}
 	var refusal *Refusal
 	if have.Username != w.agent.Username {
 		c, f := r.rename(p, have, w)
@@ -68,7 +74,6 @@ func (r *roster) keep(p *Person, have *Agent, w *wanted) (*Change, *Refusal) {
 		}
 		refusal = f
 	}
-	floor, remembered := r.floor(have)
 	after := r.settle(own(have, w), floor, have, w)
 	fields := differing(have, &after)
 	if !sameOwnership(have, &after) {

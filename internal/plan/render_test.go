@@ -125,3 +125,77 @@ func attributes(a *plan.Agent) map[string]string {
 	}
 	return out
 }
+
+// renderExplanation writes what is told of a person, a thing a line.
+func renderExplanation(e plan.Explanation) string {
+	var out strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
+	entitled := "not entitled"
+	if e.Entitled {
+		entitled = "entitled"
+	}
+	say("%s %s %s: %s", word(e.Person), word(e.Username), entitled, e.Why)
+	if e.Exempt != "" {
+		say("  exempt: %s", e.Exempt)
+	}
+	for _, g := range e.Groups {
+		say("  group %s %s: %s", g.ID, word(g.Name), cmp.Or(strings.Join(g.Rules, ", "), "no rule"))
+	}
+	for _, r := range e.Rules {
+		text := "  " + r.Rule
+		if r.Matched {
+			text += " matched"
+		}
+		if r.Persona != "" {
+			text += " persona=" + r.Persona
+		}
+		for _, key := range slices.Sorted(maps.Keys(r.Captures)) {
+			text += " " + key + "=" + word(r.Captures[key])
+		}
+		for _, f := range r.Sets {
+			text += " sets=" + string(f)
+		}
+		say("%s: %s", text, r.Why)
+	}
+	if e.Persona != "" {
+		say("  persona %s by %s", e.Persona, e.By)
+	}
+	if e.Agent != "" {
+		text := "  agent " + e.Agent + " " + string(e.State)
+		if !e.Since.IsZero() {
+			text += " since=" + e.Since.Format(time.RFC3339)
+		}
+		say("%s", text)
+	}
+	for _, f := range e.Fields {
+		text := fmt.Sprintf("  %s wanted=%s found=%s authority=%s", f.Field, word(f.Wanted), word(f.Found), f.Authority)
+		for _, ref := range f.Allowed {
+			text += " allowed=" + word(ref)
+		}
+		say("%s from=%s: %s", text, word(strings.Join(f.From, " and ")), f.Meaning)
+	}
+	for _, l := range strings.Split(strings.TrimSpace(render(plan.Plan{Changes: e.Changes, Refusals: e.Refusals})), "\n") {
+		if l != "" {
+			say("  %s", l)
+		}
+	}
+	return out.String()
+}
+
+// renderDifferences writes what changes do, in words.
+func renderDifferences(p plan.Plan, c plan.Catalog) string {
+	var out strings.Builder
+	for _, ch := range p.Changes {
+		fmt.Fprintf(&out, "%s %s\n", ch.Action, word(ch.Person))
+		for _, d := range ch.Differences(c) {
+			fmt.Fprintf(&out, "  %s: %s -> %s\n", d.Field, word(d.Before), word(d.After))
+		}
+	}
+	for _, t := range p.Actions() {
+		fmt.Fprintf(&out, "%d %s\n", t.Number, t.What)
+	}
+	for _, t := range p.Codes() {
+		fmt.Fprintf(&out, "%d refused: %s\n", t.Number, t.What)
+	}
+	return out.String()
+}

@@ -47,7 +47,9 @@ import (
 //	ACTION PERSON [agent=ID] [evidence=EVIDENCE] [group=ID] [FIELD=VALUE]...: REASON
 //	refuse PERSON CODE username=USERNAME [agent=ID]: REASON
 //	-- explain --
-//	(what is told of every person)
+//	(what Explain tells of every person)
+//	-- differences --
+//	(what the changes do in words, and their counts)
 //
 // A VALUE is routing=REF, security=REF, hierarchy=REF, skill=ATTRIBUTE:VALUE:LEVEL,
 // phone=TYPE, desk=NUMBER, persistent=BOOL, enhancement=KIND,
@@ -160,7 +162,7 @@ func parseCase(a *txtar.Archive) (*textCase, error) {
 		"agents": c.agent, "tombstones": c.tombstone, "hidden": c.hide, "world": c.about,
 	}
 	for _, f := range a.Files {
-		if f.Name == "plan" || f.Name == "explain" {
+		if f.Name == "plan" || f.Name == "explain" || f.Name == "differences" {
 			continue
 		}
 		read, ok := sections[f.Name]

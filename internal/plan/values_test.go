@@ -83,7 +83,7 @@ func fromText(text string) any {
 		}
 		return list
 	}
-	if n, err := strconv.ParseFloat(text, 64); err == nil {
+	if n, err := strconv.ParseFloat(text, 64); err == nil && text[0] != '+' {
 		return n
 	}
 	switch text {

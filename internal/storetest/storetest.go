@@ -94,10 +94,14 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Backend) {
 			test(newFixture(t, open))
 		})
 	}
-	t.Run("Model", func(t *testing.T) {
-		t.Parallel()
-		testModel(t, open)
-	})
+	for name, test := range map[string]func(*testing.T, func(*testing.T, func() time.Time) Backend){
+		"Model": testModel, "ModelGuard": testGuardModel, "ModelState": testStateModel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open)
+		})
+	}
 }
 
 func tests() map[string]func(*fixture) {

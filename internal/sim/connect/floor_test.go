@@ -290,3 +290,47 @@ func TestLedgerTellsWhatChanged(t *testing.T) {
 		t.Errorf("UntagResource in the ledger: %s", diff)
 	}
 }
+
+// TestFloorLeavesNothingBehind: no loops in the hierarchy, no contacts of agents
+// who are gone, no way to change an agent by its snapshot, no tags of other
+// types in a search.
+func TestFloorLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.AddDemo()
+	emea, sales := w.HierarchyGroupID("EMEA"), w.HierarchyGroupID("Americas/Sales")
+	if err := w.ChangeCatalogEntry(w.HierarchyGroupID("Americas"), func(e *CatalogEntry) { e.Parent = sales }); err == nil {
+		t.Error("a group lies below itself")
+	}
+	if err := w.ChangeCatalogEntry(sales, func(e *CatalogEntry) { e.Parent = emea }); err == nil {
+		t.Error("EMEA has two departments Sales")
+	}
+
+	ana, err := w.AddAgent(Agent{Username: "ana", Tags: map[string]string{"a": "1"}, Proficiencies: []Proficiency{{"language", "de", 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ana.Proficiencies[0].Level = 5
+	if a, _ := w.Agent(ana.ID); a.Proficiencies[0].Level != 1 {
+		t.Error("an agent was changed by its snapshot")
+	}
+	if _, err := w.AddQuickConnect("Ana", ana.ID); err != nil {
+		t.Fatal(err)
+	}
+	for kind, want := range map[string]int{"agent": 1, "transfer-destination": 0, "routing-profile": 0} {
+		out, err := w.sdk.SearchResourceTags(t.Context(), &sdk.SearchResourceTagsInput{InstanceId: aws.String(w.ID()), ResourceTypes: []string{kind}})
+		if err != nil || len(out.Tags) != want {
+			t.Errorf("tags of %s: %v, %v; want %d", kind, out, err, want)
+		}
+	}
+	call, err := w.BeginContact(ana.ID, Contact{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.RemoveAgent(ana.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.EndContact(call); err == nil {
+		t.Error("an agent who is gone still has a contact")
+	}
+}
