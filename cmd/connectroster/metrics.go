@@ -79,10 +79,17 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge("change_seconds_sum", "Time from request to change, summed over all changes.", s.Outcomes.Total.Seconds())
 	c.hook(counter, s.Hook)
+	if o := s.Okta; o != nil {
+		counter("okta_calls_total", "Calls to Okta's API.", o.Calls)
+		counter("okta_throttled_total", "Calls that Okta answered 429.", o.Throttled)
+		counter("okta_refused_total", "Calls that Okta refused for the credential or its rights.", o.Refused)
+		counter("okta_failures_total", "Calls to Okta that failed otherwise.", o.Failed)
+	}
 	for name, op := range s.Connect {
 		counter("connect_calls_total", "Calls to Amazon Connect.", op.Calls, "operation", name)
 		counter("connect_throttled_total", "Calls that Amazon Connect throttled.", op.Throttled, "operation", name)
 		counter("connect_failures_total", "Calls that failed otherwise.", op.Failed, "operation", name)
+		counter("connect_refused_total", "Calls that AWS refused for the credentials or their rights; connect_failures_total counts them, too.", op.Refused, "operation", name)
 		gauge("connect_seconds_sum", "Time that calls to Amazon Connect took, summed.", op.Took.Seconds(), "operation", name)
 		gauge("connect_waited_seconds_sum", "Time that calls waited for their turn, summed.", op.Waited.Seconds(), "operation", name)
 	}

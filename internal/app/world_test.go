@@ -100,6 +100,7 @@ type setup struct {
 	okta    string   // lines of YAML below okta, in place of those for app and token
 	secrets string   // references, as a YAML list; empty: hookSecret
 	catchUp string   // empty: 10s
+	rates   string   // of calls to Amazon Connect, as YAML; empty: without limit
 	events  []string // that the hook is for; empty: those that the program takes
 	noHook  bool     // there is no event hook
 
@@ -230,7 +231,7 @@ okta:
 %s
   catch_up: %s
   hook: {secrets: %s}
-connect: {instance: %s, region: %s, profile: %s, rate: 1000, burst: 1000}
+connect: {instance: %s, region: %s, profile: %s, %s}
 personas:
   agent: {routing_profile: Basic Routing Profile, security_profiles: [Agent]}
 rules:
@@ -240,7 +241,7 @@ sweep: {at: %q, jitter: 0s}
 		w.socket, w.okta.url(),
 		or(s.okta, "  auth: {token: \"env:OKTA_API_TOKEN\"}\n  app: "+agentApp),
 		or(s.catchUp, "10s"), or(s.secrets, `["env:OKTA_HOOK_SECRET"]`),
-		w.instance.ID(), w.instance.Region(), w.profile, rules,
+		w.instance.ID(), w.instance.Region(), w.profile, or(s.rates, "rate: 1000, burst: 1000"), rules,
 		time.Now().Add(12*time.Hour).Format("15:04")) // no daily sweep meanwhile
 }
 

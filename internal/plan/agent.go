@@ -2,6 +2,9 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -30,9 +33,24 @@ type Agent struct {
 	Answers    map[Field]string `json:"answers,omitempty"`    // what the rules last said of followed fields, from our tags
 }
 
+// unfinished reports whether an agent may lack some of what it was to be made
+// with.
+func (a *Agent) unfinished() bool { return a.State == StateCreating || a.State == "" }
+
+// clone gives an agent that shares no memory with the given one.
+func clone(a *Agent) *Agent {
+	if a == nil {
+		return nil
+	}
+	b := *a
+	b.SecurityProfiles, b.Proficiencies = slices.Clone(a.SecurityProfiles), slices.Clone(a.Proficiencies)
+	b.Channels, b.Tags, b.Answers = maps.Clone(a.Channels), maps.Clone(a.Tags), maps.Clone(a.Answers)
+	return &b
+}
+
 // compareAgents orders agents by id. Entries of one agent that differ, as a
-// list read page by page can hold, are ordered by what decisions depend on.
-func compareAgents(a, b Agent) int {
+// list read page by page can hold, are ordered by the rest.
+func compareAgents(a, b *Agent) int {
 	if a.ID != b.ID {
 		return cmp.Compare(a.ID, b.ID)
 	}
@@ -41,6 +59,7 @@ func compareAgents(a, b Agent) int {
 		cmp.Compare(a.Deployment, b.Deployment),
 		cmp.Compare(a.Owner, b.Owner),
 		cmp.Compare(a.State, b.State),
+		cmp.Compare(fmt.Sprintf("%#v", *a), fmt.Sprintf("%#v", *b)),
 	)
 }
 
@@ -49,6 +68,7 @@ type State string
 
 // The states of an agent of ours.
 const (
+	StateCreating  State = "creating" // made, and not all of it was given to it yet
 	StateActive    State = "active"
 	StateSuspended State = "suspended"
 	StateRetired   State = "retired" // a rename put another agent in its place
@@ -111,31 +131,4 @@ type Proficiency struct {
 
 func compareProficiencies(a, b Proficiency) int {
 	return cmp.Or(cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Level, b.Level))
-}
-
-// Field is a part of an agent that is compared and written by itself.
-type Field string
-
-// The fields. FieldOwnership is what our tags say, and nobody configures it.
-const (
-	FieldName          Field = "name"
-	FieldRouting       Field = "routing_profile"
-	FieldSecurity      Field = "security_profiles"
-	FieldHierarchy     Field = "hierarchy"
-	FieldProficiencies Field = "proficiencies"
-	FieldPhone         Field = "phone" // type, desk number, persistent connection
-	FieldAutoAccept    Field = "auto_accept"
-	FieldAfterWork     Field = "after_contact_work"
-	FieldEnhancement   Field = "voice_enhancement"
-	FieldTags          Field = "tags"
-	FieldOwnership     Field = "ownership"
-)
-
-// Fields gives all fields that can be configured, in the order in which people
-// are shown them.
-func Fields() []Field {
-	return []Field{
-		FieldName, FieldRouting, FieldSecurity, FieldHierarchy, FieldProficiencies,
-		FieldPhone, FieldAutoAccept, FieldAfterWork, FieldEnhancement, FieldTags,
-	}
 }

@@ -1,9 +1,6 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"time"
 )
@@ -55,33 +52,67 @@ const (
 // than it takes to apply it.
 func (c Change) Removes() bool { return c.Action == Suspend || c.Action == Delete }
 
+// Buries reports whether Before is the agent in use, to be remembered before the
+// change is made. What is found of an agent that is parked already is no more
+// than what was left of it.
+func (c Change) Buries() bool {
+	return c.Action == Suspend && c.Before.State != StateSuspended && c.Before.State != StateRetired
+}
+
 // Moves reports whether the change gives somebody other work or other rights.
 func (c Change) Moves() bool {
 	return c.Action == Replace || c.Action == Update && (slices.Contains(c.Fields, FieldRouting) || slices.Contains(c.Fields, FieldSecurity))
 }
 
 // Hash names the change by what it does and to whom, so that what was approved
-// can be told from what was not. Times, reasons and evidence do not count, since
-// they differ from one look to the next.
+// can be told from what was not. It depends on what is written alone: not on
+// times, reasons and evidence, which differ from one look to the next, and not on
+// what else the agent has, of which a search shows less than a look.
 func (c Change) Hash() string {
-	essence := c
-	essence.Reason, essence.Evidence, essence.Group = "", "", ""
-	essence.Before, essence.After, essence.Parked = timeless(c.Before), timeless(c.After), timeless(c.Parked)
-	text, err := json.Marshal(essence)
-	if err != nil {
-		panic("plan: a change cannot be encoded: " + err.Error()) // it holds text and numbers alone
+	written := c.Fields
+	if c.Action == Replace && c.Before != nil && c.Parked != nil {
+		written = append(differing(c.Before, c.Parked), FieldOwnership)
 	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:16])
+	essence := struct {
+		Action                  Action
+		Instance, Person, Agent string
+		Fields                  []Field
+		Before, After, Parked   *Agent
+	}{Action: c.Action, Instance: c.Instance, Person: c.Person, Agent: c.Agent, Fields: written, Parked: only(written, c.Parked)}
+	switch c.Action {
+	case Create, Replace:
+		essence.After = timeless(c.After)
+	case Update:
+		essence.Before, essence.After = only(written, c.Before), only(written, c.After)
+	default:
+		essence.After = only(written, c.After)
+	}
+	return digest(essence)[:32]
 }
 
+// only gives an agent that has nothing but some fields of another one, without
+// times.
+func only(fields []Field, a *Agent) *Agent {
+	if a == nil {
+		return nil
+	}
+	var b Agent
+	for _, f := range fields {
+		b = copyField(f, b, a)
+	}
+	return timeless(&b)
+}
+
+// timeless gives an agent without times. What is empty and what is missing are
+// the same.
 func timeless(a *Agent) *Agent {
 	if a == nil {
 		return nil
 	}
-	b := *a
+	b := clone(a)
 	b.Since = time.Time{}
-	return &b
+	b.SecurityProfiles = append([]string{}, b.SecurityProfiles...)
+	return b
 }
 
 // Refusal is something that will not be done, and why.

@@ -16,8 +16,8 @@ func one(p plan.Person) (plan.Settings, plan.World) {
 	s := plan.Settings{
 		Deployment: "production",
 		Policy:     plan.CreateOnly,
-		Personas:   map[string]plan.Persona{"agent": {RoutingProfile: "Basic", SecurityProfiles: []string{"Agent"}}},
-		Rules:      []plan.Rule{{Groups: []string{"00g1"}, Persona: "agent"}},
+		Personas:   map[string]plan.Persona{"agent": {Values: plan.Values{RoutingProfile: plan.Literal("Basic"), SecurityProfiles: []string{"Agent"}}}},
+		Rules:      []plan.Rule{{Name: "rule 1", When: plan.Condition{Groups: []plan.GroupRef{{Text: "00g1"}}}, Persona: "agent"}},
 	}
 	return s, plan.World{
 		Catalog: plan.Catalog{RoutingProfiles: plan.Offer{"Basic": "rp"}, SecurityProfiles: plan.Offer{"Agent": "sp"}},

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -29,8 +30,11 @@ func (r *roster) judge(p *Person) verdict {
 	no := func(kind verdictKind, evidence Evidence, code Code, format string, args ...any) verdict {
 		return verdict{kind: kind, evidence: evidence, refusal: &Refusal{Code: code, Reason: fmt.Sprintf(format, args...)}}
 	}
-	if p.ID == "" {
+	switch {
+	case p.ID == "":
 		return no(undecided, "", NotEntitled, "has no Okta user id, so no agent could be marked as theirs")
+	case r.unlisted[p.ID]:
+		return no(leaver, EvidenceMembership, NotEntitled, "is in none of the groups that a rule names, or not in Okta any more")
 	}
 	switch p.Status {
 	case StatusProvisioned, StatusActive, StatusRecovery, StatusPasswordExpired, StatusLockedOut:
@@ -42,8 +46,6 @@ func (r *roster) judge(p *Person) verdict {
 		return no(leaver, EvidenceStatus, NotEntitled, "is deactivated in Okta")
 	case StatusGone:
 		return no(leaver, EvidenceStatus, NotEntitled, "is deleted in Okta")
-	case statusUnlisted:
-		return no(leaver, EvidenceMembership, NotEntitled, "is in none of the groups that a rule names, or not in Okta any more")
 	default:
 		return no(undecided, "", StatusUnknown, "has the Okta status %q, which this version does not know: left alone", p.Status)
 	}
@@ -51,8 +53,9 @@ func (r *roster) judge(p *Person) verdict {
 	out := verdict{}
 	mapped, elsewhere := false, false
 	var first Group
-	for _, rule := range r.settings.Rules {
-		groups, ok, err := r.match(p, rule.When)
+	for i := range r.settings.Rules {
+		rule := &r.settings.Rules[i]
+		groups, ok, err := r.match(p, &rule.When)
 		if err != nil {
 			return no(undecided, "", RuleFailed, "%s: %v", rule.Name, err)
 		}
@@ -62,41 +65,51 @@ func (r *roster) judge(p *Person) verdict {
 		if len(groups) > 0 && !mapped {
 			mapped, first = true, groups[0].group
 		}
-		if rule.Persona != "" && out.persona == "" {
-			switch {
-			case r.at(rule.Persona):
-				out.persona, out.rule = rule.Persona, rule.Name
-				if len(groups) > 0 {
-					out.group = groups[0].group
-				}
-			default:
-				elsewhere = true
+		switch {
+		case rule.Persona == "" || out.persona != "":
+		case !r.at(rule.Persona):
+			elsewhere = true
+		default:
+			out.persona, out.rule = rule.Persona, rule.Name
+			if len(groups) > 0 {
+				out.group = groups[0].group
 			}
 		}
 		if rule.Set != nil && (rule.Instance == "" || rule.Instance == r.instance) {
-			out.sets = append(out.sets, match{rule: rule, groups: groups})
+			out.sets = append(out.sets, match{rule: rule, index: i, groups: groups})
 		}
-	}
-	if !mapped {
-		return no(leaver, EvidenceMembership, NotEntitled, "is in none of the groups that a rule names")
 	}
 	if out.group.ID == "" {
 		out.group = first
 	}
 	if name := r.settings.DefaultPersona; out.persona == "" && name != "" && !elsewhere {
-		if !r.at(name) {
-			elsewhere = true
-		} else {
+		if r.at(name) {
 			out.persona, out.rule = name, "the default persona"
+		} else {
+			elsewhere = true
 		}
 	}
 	switch {
+	case !mapped && r.named(p):
+		return no(leaver, EvidenceMembership, NotEntitled, "is in a group that a rule names, but does not meet what the rule asks for besides")
+	case !mapped:
+		return no(leaver, EvidenceMembership, NotEntitled, "is in none of the groups that a rule names")
 	case out.persona != "":
 		return out
 	case elsewhere:
 		return no(leaver, EvidenceMembership, NotEntitled, "is to be an agent in another instance")
 	}
 	return no(leaver, EvidenceMembership, NoPersona, "matches rules, but none of them names a persona")
+}
+
+// named reports whether a person is in any group that a rule names.
+func (r *roster) named(p *Person) bool {
+	for i := range r.settings.Rules {
+		if len(r.groups(p, r.settings.Rules[i].When.Groups)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // at reports whether a persona belongs to the instance. One that does not exist
@@ -108,7 +121,8 @@ func (r *roster) at(persona string) bool {
 
 // match is a rule that a person matches, with the groups by which they do.
 type match struct {
-	rule   Rule
+	rule   *Rule
+	index  int // among the rules
 	groups []matched
 }
 
@@ -122,41 +136,40 @@ type captures map[string]string
 
 // matchKey names one test of a group's name by a regular expression. A few
 // groups are tested for all their members.
-type matchKey struct{ pattern, name string }
+type matchKey struct {
+	pattern *regexp.Regexp
+	name    string
+}
 
 // match reports whether a person meets the condition of a rule, and by which
 // groups: in the order in which the rule names them, ids before names, and those
 // of a regular expression by name.
-func (r *roster) match(p *Person, c Condition) ([]matched, bool, error) {
+func (r *roster) match(p *Person, c *Condition) ([]matched, bool, error) {
 	var groups []matched
 	if len(c.Groups) > 0 {
 		if groups = r.groups(p, c.Groups); len(groups) == 0 {
 			return nil, false, nil
 		}
 	}
-	for _, a := range c.Profile {
-		if !a.holds(p) {
+	for i := range c.Profile {
+		if !c.Profile[i].holds(p) {
 			return nil, false, nil
 		}
 	}
 	if c.Not != nil {
-		if met, err := r.meets(p, *c.Not); met || err != nil {
+		if met, err := r.meets(p, c.Not); met || err != nil {
 			return nil, false, err
 		}
 	}
 	if c.When.Holds != nil {
-		met, err := c.When.Holds(*p)
-		if err != nil {
-			return nil, false, fmt.Errorf("the expression %q: %w", c.When.Text, err)
-		}
-		if !met {
-			return nil, false, nil
+		if met, err := c.When.holds(p); !met || err != nil {
+			return nil, false, err
 		}
 	}
 	return groups, true, nil
 }
 
-func (r *roster) meets(p *Person, c Condition) (bool, error) {
+func (r *roster) meets(p *Person, c *Condition) (bool, error) {
 	_, ok, err := r.match(p, c)
 	return ok, err
 }
@@ -194,7 +207,7 @@ func (r *roster) groups(p *Person, refs []GroupRef) []matched {
 
 // capture tests a group's name, and gives nil if it does not match.
 func (r *roster) capture(ref GroupRef, name string) captures {
-	key := matchKey{ref.Text, name}
+	key := matchKey{ref.Pattern, name}
 	c, known := r.matches[key]
 	if known {
 		return c
@@ -211,8 +224,21 @@ func (r *roster) capture(ref GroupRef, name string) captures {
 	return c
 }
 
+// holds works out the expression. One that panics has an error.
+func (e *Expression) holds(p *Person) (met bool, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			met, err = false, fmt.Errorf("the expression %q: %s", e.Text, cleanName(fmt.Sprint(cause)))
+		}
+	}()
+	if met, err = e.Holds(*p); err != nil {
+		return false, fmt.Errorf("the expression %q: %s", e.Text, cleanName(err.Error()))
+	}
+	return met, nil
+}
+
 // holds tests a profile attribute.
-func (a Attribute) holds(p *Person) bool {
+func (a *Attribute) holds(p *Person) bool {
 	v, ok := p.Profile[a.Name]
 	if !ok || v == nil {
 		return false
@@ -224,7 +250,7 @@ func (a Attribute) holds(p *Person) bool {
 	return slices.ContainsFunc(list, func(v any) bool { return v != nil && a.passes(scalar(v)) })
 }
 
-func (a Attribute) passes(text string) bool {
+func (a *Attribute) passes(text string) bool {
 	if a.Pattern != nil && a.Pattern.MatchString(text) {
 		return true
 	}

@@ -11,12 +11,12 @@ import (
 func Restore(person string, have, before Agent) Change {
 	after := have
 	for _, f := range Fields() {
-		after = copyField(f, after, before)
+		after = copyField(f, after, &before)
 	}
 	after.State, after.Since = StateActive, time.Time{}
 	return Change{
 		Action: Resume, Person: person, Agent: have.ID, Before: &have, After: &after,
-		Fields: append(differing(have, after), FieldOwnership),
+		Fields: append(differing(&have, &after), FieldOwnership),
 		Reason: "somebody asked to restore the agent as it was before",
 	}
 }
@@ -44,10 +44,10 @@ func (c Change) Done(found *Agent) bool {
 	}
 	for _, f := range c.Fields {
 		if f == FieldOwnership {
-			if !sameOwnership(*found, *c.After) {
+			if !sameOwnership(found, c.After) {
 				return false
 			}
-		} else if !sameField(f, *found, *c.After) {
+		} else if !sameField(f, found, c.After) {
 			return false
 		}
 	}
@@ -56,7 +56,7 @@ func (c Change) Done(found *Agent) bool {
 
 // Without is the change as it is when a field is left for later.
 func (c Change) Without(f Field) Change {
-	after := copyField(f, *c.After, *c.Before)
+	after := copyField(f, *c.After, c.Before)
 	after.Answers = maps.Clone(after.Answers)
 	delete(after.Answers, f)
 	if answer, ok := c.Before.Answers[f]; ok {

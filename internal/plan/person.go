@@ -57,7 +57,7 @@ func scalar(v any) string {
 
 // comparePeople orders people by id. Entries of one person that differ, as a
 // list read page by page can hold, are ordered by the rest.
-func comparePeople(a, b Person) int {
+func comparePeople(a, b *Person) int {
 	if a.ID != b.ID {
 		return cmp.Compare(a.ID, b.ID)
 	}
@@ -68,6 +68,7 @@ func comparePeople(a, b Person) int {
 		cmp.Compare(a.FirstName, b.FirstName),
 		cmp.Compare(a.LastName, b.LastName),
 		slices.CompareFunc(sorted(a.Groups), sorted(b.Groups), compareGroups),
+		cmp.Compare(fmt.Sprintf("%#v", a.Profile), fmt.Sprintf("%#v", b.Profile)),
 	)
 }
 
@@ -109,9 +110,6 @@ const (
 	StatusSuspended       Status = "SUSPENDED"
 	StatusDeprovisioned   Status = "DEPROVISIONED"
 	StatusGone            Status = "GONE"
-
-	// statusUnlisted stands for people of whom a complete list has nothing.
-	statusUnlisted Status = "(unlisted)"
 )
 
 // Limits of names on SAML instances, in Unicode code points.

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,18 +43,47 @@ func TestCases(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := plan.New(c.settings, c.world)
+			shown := map[string]string{"plan": render(got)}
+			if has(archive, "explain") {
+				for _, id := range people(c.world) {
+					e, ok := plan.Explain(c.settings, c.world, id)
+					if !ok {
+						t.Errorf("nothing is explained of %s", id)
+					}
+					shown["explain"] += renderExplanation(e)
+				}
+			}
+			if has(archive, "differences") {
+				shown["differences"] = renderDifferences(got, c.world.Catalog)
+			}
 			if *update {
-				save(t, file, archive, render(got))
+				save(t, file, archive, shown)
 				return
 			}
-			if diff := cmp.Diff(section(archive, "plan"), render(got)); diff != "" {
-				t.Errorf("plan (-want +got):\n%s", diff)
+			for name, text := range shown {
+				if diff := cmp.Diff(section(archive, name), text); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", name, diff)
+				}
 			}
-			if again := plan.New(c.settings, apply(c.world, got)); !again.Empty() {
+			if again := plan.New(c.settings, settle(c.settings, c.world)); !again.Empty() {
 				t.Errorf("after the plan was applied, this is still to do:\n%s", render(again))
 			}
 		})
 	}
+}
+
+// people gives the ids of everybody listed, each once.
+func people(w plan.World) []string {
+	var ids []string
+	for _, p := range w.People {
+		ids = append(ids, p.ID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func has(a *txtar.Archive, name string) bool {
+	return slices.ContainsFunc(a.Files, func(f txtar.File) bool { return f.Name == name })
 }
 
 func section(a *txtar.Archive, name string) string {
@@ -65,13 +95,17 @@ func section(a *txtar.Archive, name string) string {
 	return ""
 }
 
-// save writes the case back with another plan.
-func save(t *testing.T, file string, a *txtar.Archive, text string) {
+// save writes the case back with other expectations.
+func save(t *testing.T, file string, a *txtar.Archive, shown map[string]string) {
 	t.Helper()
-	if n := len(a.Files); n > 0 && a.Files[n-1].Name == "plan" {
-		a.Files = a.Files[:n-1]
+	if !has(a, "plan") {
+		a.Files = append(a.Files, txtar.File{Name: "plan"})
 	}
-	a.Files = append(a.Files, txtar.File{Name: "plan", Data: []byte(text)})
+	for i, f := range a.Files {
+		if text, ok := shown[f.Name]; ok {
+			a.Files[i].Data = []byte(text)
+		}
+	}
 	if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +123,13 @@ func TestTextIsReadStrictly(t *testing.T) {
 		"words":     "-- agents --\na-1\n",
 		"quotes":    "-- people --\n00u1 \"ann\n",
 		"number":    "-- settings --\npersona agent after_contact_work=soon\n",
+		"pattern":   "-- settings --\nrule group=/(/\n",
+		"when":      "-- settings --\nrule when=sometimes\n",
+		"skill":     "-- settings --\npersona agent skill=language:de\n",
+		"template":  "-- settings --\npersona agent routing={queue\n",
+		"time":      "-- agents --\na-1 ann since=yesterday\n",
+		"world":     "-- world --\ncompleted\n",
+		"duration":  "-- settings --\nleavers delete_after=7d\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

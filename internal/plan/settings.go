@@ -1,11 +1,9 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -129,53 +127,100 @@ const (
 	Ignore  Mode = "ignore"  // the floor; the rules say nothing
 )
 
-// Catalog is what an instance offers, by name.
-type Catalog struct {
-	RoutingProfiles  Offer
-	SecurityProfiles Offer
-	Hierarchy        Offer               // by path: "EMEA/Support/Tier 1"
-	Attributes       map[string][]string // values of the predefined attributes, by attribute
+// says reports whether the values say something of a field.
+func (v *Values) says(f Field) bool {
+	switch f {
+	case FieldRouting:
+		return !v.RoutingProfile.IsZero()
+	case FieldSecurity:
+		return len(v.SecurityProfiles) > 0
+	case FieldHierarchy:
+		return v.Hierarchy != nil
+	case FieldProficiencies:
+		return len(v.Proficiencies) > 0
+	case FieldPhone:
+		return v.PhoneType != "" || v.Persistent != nil
+	case FieldAutoAccept:
+		return len(v.AutoAccept) > 0
+	case FieldAfterWork:
+		return len(v.AfterContactWork) > 0
+	case FieldEnhancement:
+		return v.Enhancement != ""
+	case FieldTags:
+		return len(v.Tags) > 0
+	}
+	return false
 }
 
-// Offer maps the name of each thing an instance offers to its id.
-type Offer map[string]string
-
-// Find gives the id for a name, an id or an ARN.
-func (o Offer) Find(ref string) (id string, ok bool) {
-	if id, ok := o[ref]; ok {
-		return id, true
-	}
-	if strings.HasPrefix(ref, "arn:") {
-		ref = ref[strings.LastIndex(ref, "/")+1:]
-	}
-	for _, id := range o {
-		if id == ref {
-			return id, true
+// managed gives the fields that some persona or rule of an instance says
+// something of. What nobody says anything of is left alone; of what somebody
+// does, a person for whom the rules say nothing is to have nothing.
+func (s *Settings) managed(instance string) map[Field]bool {
+	out := map[Field]bool{}
+	note := func(v *Values) {
+		for _, f := range fields {
+			if v.says(f) {
+				out[f] = true
+			}
 		}
 	}
-	return "", false
+	for name, p := range s.Personas {
+		if p.Instance == instance && s.Leavers.SuspendAs[instance] != name {
+			note(&p.Values)
+		}
+	}
+	for _, r := range s.Rules {
+		if r.Set != nil && (r.Instance == "" || r.Instance == instance) {
+			note(r.Set)
+		}
+	}
+	return out
 }
 
-// Name gives the name of an id, or the id itself.
-func (o Offer) Name(id string) string {
-	for name, other := range o {
-		if other == id {
-			return name
-		}
+// Manages reports whether agents of an instance have anything configured of a
+// field, so that it is worth reading.
+func (s Settings) Manages(instance string, f Field) bool {
+	if s.managed(instance)[f] {
+		return true
 	}
-	return id
+	p, ok := s.Personas[s.Leavers.SuspendAs[instance]]
+	return ok && p.Values.says(f)
 }
 
-// hint names the entry that a misspelled name most likely meant.
-func (o Offer) hint(ref string) string {
-	names := slices.Sorted(maps.Keys(o))
-	for _, name := range names {
-		if strings.EqualFold(name, strings.TrimSpace(ref)) {
-			return fmt.Sprintf("; it offers %q", name)
+// Skills gives every proficiency that the rules can give in an instance, sorted:
+// a value that is worked out may be any that the attribute has.
+func (s Settings) Skills(instance string, c Catalog) []Proficiency {
+	var out []Proficiency
+	note := func(v *Values) {
+		for _, skill := range v.Proficiencies {
+			values := []string{skill.Value.Text()}
+			if len(skill.Value.Slots()) > 0 {
+				values = c.Attributes[skill.Attribute]
+			} else if text, err := skill.Value.fill(nil, nil); err == nil {
+				values = []string{text}
+			}
+			for _, value := range values {
+				out = append(out, Proficiency{Attribute: skill.Attribute, Value: value, Level: skill.Level})
+			}
 		}
 	}
-	if len(names) == 0 || len(names) > 8 {
-		return ""
+	for _, p := range s.Personas {
+		if p.Instance == instance {
+			note(&p.Values)
+		}
 	}
-	return fmt.Sprintf("; it offers %q", names)
+	for _, r := range s.Rules {
+		if r.Set != nil && (r.Instance == "" || r.Instance == instance) {
+			note(r.Set)
+		}
+	}
+	slices.SortFunc(out, compareProficiencies)
+	return slices.Compact(out)
+}
+
+// usesProfile reports whether something of a person's profile is filled in.
+func (v *Values) usesProfile() bool {
+	return v.RoutingProfile.usesProfile() || v.Hierarchy != nil && v.Hierarchy.usesProfile() || v.DeskNumber.usesProfile() ||
+		slices.ContainsFunc(v.Proficiencies, func(s Skill) bool { return s.Value.usesProfile() }) ||
+		slices.ContainsFunc(slices.Collect(maps.Values(v.Tags)), Template.usesProfile)
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -64,6 +65,20 @@ func (t Template) Slots() []string {
 		}
 	}
 	return out
+}
+
+// usesProfile reports whether something of a person's profile is filled in.
+func (t Template) usesProfile() bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return strings.HasPrefix(p.slot, "profile.") })
+}
+
+// shown gives what messages show of a template and the text that it gave: what
+// stands in somebody's profile is nobody else's business.
+func (t Template) shown(text string) string {
+	if t.usesProfile() {
+		return t.text
+	}
+	return text
 }
 
 // fill gives the text. It fails when a place has nothing to be filled with.

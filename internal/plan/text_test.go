@@ -1,12 +1,12 @@
 package plan_test
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
+	"reflect"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -19,26 +19,52 @@ import (
 //	-- settings --
 //	deployment NAME
 //	policy POLICY
-//	persona NAME routing=REF security=REF... [allow_admin=true] phone=TYPE [auto_accept=true] [after_contact_work=SECONDS] [desk=NUMBER]
-//	rule group=REF... [persona=NAME]
+//	persona NAME [instance=NAME] [allow_admin=true] [authority=FIELD:MODE[:REF|REF...]]... [VALUE]...
+//	rule [CONDITION]... [persona=NAME] [instance=NAME] [VALUE]...
+//	default PERSONA
+//	authority FIELD MODE [REF]...
+//	exempt [CONDITION]... [person=ID-OR-USERNAME]...
+//	leavers [suspend_as=PERSONA]... [delete_after=DURATION]
 //	-- catalog --
-//	routing NAME id=ID
-//	security NAME id=ID
+//	routing|security|hierarchy NAME id=ID
+//	attribute NAME [value=VALUE]...
 //	-- groups --
 //	ID NAME
 //	-- people --
-//	ID USERNAME [first=NAME] [last=NAME] [status=STATUS, else ACTIVE] [in=GROUP-ID]...
+//	ID USERNAME [first=NAME] [last=NAME] [status=STATUS, else ACTIVE] [in=GROUP-ID]... [profile=NAME:VALUE]...
 //	-- agents --
-//	ID USERNAME [owner=PERSON] [deployment=NAME] [state=STATE]
+//	ID USERNAME [owner=PERSON] [deployment=NAME] [state=STATE] [since=TIME] [group=ID] [answer=FIELD:TEXT]... [first=NAME] [last=NAME] [VALUE]...
+//	-- tombstones --
+//	(as agents)
 //	-- hidden --
 //	USERNAME
+//	-- world --
+//	now TIME
+//	instance NAME
+//	complete
+//	adopt PERSON...
 //	-- plan --
-//	ACTION PERSON [agent=ID] [FIELD=VALUE]...: REASON
+//	ACTION PERSON [agent=ID] [evidence=EVIDENCE] [group=ID] [FIELD=VALUE]...: REASON
 //	refuse PERSON CODE username=USERNAME [agent=ID]: REASON
+//	-- explain --
+//	(what Explain tells of every person)
+//	-- differences --
+//	(what the changes do in words, and their counts)
 //
-// A word with a space in it, or one that cannot be seen, is quoted as in Go.
-// Of an agent that changes, the plan shows FIELD=BEFORE->AFTER where they
-// differ. Empty lines and lines that start with # count for nothing.
+// A VALUE is routing=REF, security=REF, hierarchy=REF, skill=ATTRIBUTE:VALUE:LEVEL,
+// phone=TYPE, desk=NUMBER, persistent=BOOL, enhancement=KIND,
+// auto_accept=[CHANNEL:]BOOL, after_contact_work=[CHANNEL:]SECONDS and tag=KEY:TEXT;
+// those of agents hold ids. A CONDITION is group=REF, group=/EXPRESSION/,
+// profile=NAME:VALUE|VALUE..., profile=NAME:/EXPRESSION/, when=EXPRESSION, and
+// not-group, not-profile and not-when. EXPRESSION is one of those in
+// expressions. A suspend_as may be INSTANCE:PERSONA.
+//
+// A word with a space in it, or one that cannot be seen, is quoted as in Go. A
+// line "each NAME=VALUE..." gives attributes to the lines that follow it in its
+// section and do not say otherwise. Of an agent that changes, the plan shows
+// FIELD=BEFORE->AFTER where they differ, and of one that is replaced also
+// parked.FIELD=BEFORE->AFTER. Empty lines and lines that start with # count for
+// nothing.
 
 // A line is one line of a section: words, then attributes.
 type line struct {
@@ -116,33 +142,49 @@ type textCase struct {
 	groups   map[string]plan.Group
 }
 
-// parseCase reads all sections but the plan.
+// parseCase reads all sections but what is expected.
 func parseCase(a *txtar.Archive) (*textCase, error) {
 	c := &textCase{
-		settings: plan.Settings{Personas: map[string]plan.Persona{}},
-		world: plan.World{Catalog: plan.Catalog{
-			RoutingProfiles: plan.Offer{}, SecurityProfiles: plan.Offer{},
-		}},
+		settings: plan.Settings{
+			Personas: map[string]plan.Persona{}, Authority: map[plan.Field]plan.Authority{}, Leavers: plan.Leavers{SuspendAs: map[string]string{}},
+		},
+		world: plan.World{
+			Now:        time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC),
+			Tombstones: map[string]plan.Agent{}, Adopt: map[string]bool{},
+			Catalog: plan.Catalog{
+				RoutingProfiles: plan.Offer{}, SecurityProfiles: plan.Offer{}, Hierarchy: plan.Offer{}, Attributes: map[string][]string{},
+			},
+		},
 		groups: map[string]plan.Group{},
 	}
 	sections := map[string]func(*line) error{
-		"settings": c.setting, "catalog": c.offer, "groups": c.group,
-		"people": c.person, "agents": c.agent, "hidden": c.hide,
+		"settings": c.setting, "catalog": c.offer, "groups": c.group, "people": c.person,
+		"agents": c.agent, "tombstones": c.tombstone, "hidden": c.hide, "world": c.about,
 	}
 	for _, f := range a.Files {
-		if f.Name == "plan" {
+		if f.Name == "plan" || f.Name == "explain" || f.Name == "differences" {
 			continue
 		}
 		read, ok := sections[f.Name]
 		if !ok {
 			return nil, fmt.Errorf("unknown section %q", f.Name)
 		}
+		each := map[string][]string{}
 		for n, text := range strings.Split(string(f.Data), "\n") {
 			if text = strings.TrimSpace(text); text == "" || text[0] == '#' {
 				continue
 			}
 			l, err := parseLine(text)
+			if err == nil && len(l.words) == 1 && l.words[0] == "each" {
+				each = l.attrs
+				continue
+			}
 			if err == nil {
+				for name, values := range each {
+					if _, said := l.attrs[name]; !said {
+						l.attrs[name] = values
+					}
+				}
 				err = read(l)
 			}
 			if err == nil {
@@ -168,42 +210,89 @@ func (c *textCase) setting(l *line) error {
 	if len(l.words) == 0 {
 		return errors.New("no keyword")
 	}
+	n := 2
+	switch l.words[0] {
+	case "rule", "exempt", "leavers":
+		n = 1
+	case "authority":
+		n = max(3, len(l.words))
+	}
+	if err := l.want(n); err != nil {
+		return err
+	}
 	switch l.words[0] {
 	case "deployment":
-		if err := l.want(2); err != nil {
-			return err
-		}
 		c.settings.Deployment = l.words[1]
 	case "policy":
-		if err := l.want(2); err != nil {
-			return err
-		}
 		c.settings.Policy = plan.Policy(l.words[1])
+	case "default":
+		c.settings.DefaultPersona = l.words[1]
+	case "authority":
+		c.settings.Authority[plan.Field(l.words[1])] = plan.Authority{Mode: plan.Mode(l.words[2]), Allowed: l.words[3:]}
 	case "persona":
-		if err := l.want(2); err != nil {
+		return c.persona(l)
+	case "rule":
+		return c.rule(l)
+	case "exempt":
+		c.settings.ExemptPeople = append(c.settings.ExemptPeople, l.values("person")...)
+		if len(l.attrs) > 1 || l.attrs["person"] == nil {
+			when, err := l.condition("")
+			c.settings.Exempt = append(c.settings.Exempt, when)
 			return err
 		}
-		phone := plan.Phone{
-			Type:       plan.PhoneType(l.value("phone")),
-			AutoAccept: l.value("auto_accept") == "true",
-			DeskNumber: l.value("desk"),
-		}
-		if s := l.value("after_contact_work"); s != "" {
-			var err error
-			if phone.AfterContactWork, err = strconv.Atoi(s); err != nil {
-				return fmt.Errorf("after_contact_work: %w", err)
+	case "leavers":
+		for _, as := range l.values("suspend_as") {
+			instance, persona, found := strings.Cut(as, ":")
+			if !found {
+				instance, persona = "", as
 			}
+			c.settings.Leavers.SuspendAs[instance] = persona
 		}
-		c.settings.Personas[l.words[1]] = plan.Persona{
-			RoutingProfile: l.value("routing"), SecurityProfiles: l.values("security"), AllowAdmin: l.value("allow_admin") == "true", Phone: phone,
+		if text := l.value("delete_after"); text != "" {
+			var err error
+			c.settings.Leavers.DeleteAfter, err = time.ParseDuration(text)
+			return err
 		}
-	case "rule":
-		c.settings.Rules = append(c.settings.Rules, plan.Rule{Groups: l.values("group"), Persona: l.value("persona")})
-		return l.want(1)
 	default:
 		return fmt.Errorf("unknown setting %q", l.words[0])
 	}
 	return nil
+}
+
+func (c *textCase) persona(l *line) error {
+	p := plan.Persona{Instance: l.value("instance"), AllowAdmin: l.value("allow_admin") == "true"}
+	for _, text := range l.values("authority") {
+		parts := strings.SplitN(text, ":", 3)
+		if len(parts) < 2 {
+			return fmt.Errorf("authority %q: want FIELD:MODE", text)
+		}
+		a := plan.Authority{Mode: plan.Mode(parts[1])}
+		if len(parts) == 3 {
+			a.Allowed = strings.Split(parts[2], "|")
+		}
+		if p.Authority == nil {
+			p.Authority = map[plan.Field]plan.Authority{}
+		}
+		p.Authority[plan.Field(parts[0])] = a
+	}
+	var err error
+	p.Values, err = l.configured()
+	c.settings.Personas[l.words[1]] = p
+	return err
+}
+
+func (c *textCase) rule(l *line) error {
+	r := plan.Rule{Name: fmt.Sprintf("rule %d", len(c.settings.Rules)+1), Persona: l.value("persona"), Instance: l.value("instance")}
+	var err error
+	if r.When, err = l.condition(""); err != nil {
+		return err
+	}
+	v, err := l.configured()
+	if !reflect.DeepEqual(v, plan.Values{}) {
+		r.Set = &v
+	}
+	c.settings.Rules = append(c.settings.Rules, r)
+	return err
 }
 
 func (c *textCase) offer(l *line) error {
@@ -215,6 +304,10 @@ func (c *textCase) offer(l *line) error {
 		c.world.Catalog.RoutingProfiles[l.words[1]] = l.value("id")
 	case "security":
 		c.world.Catalog.SecurityProfiles[l.words[1]] = l.value("id")
+	case "hierarchy":
+		c.world.Catalog.Hierarchy[l.words[1]] = l.value("id")
+	case "attribute":
+		c.world.Catalog.Attributes[l.words[1]] = l.values("value")
 	default:
 		return fmt.Errorf("unknown offer %q", l.words[0])
 	}
@@ -242,24 +335,37 @@ func (c *textCase) person(l *line) error {
 	}
 	for _, id := range l.values("in") {
 		g, ok := c.groups[id]
-		if !ok {
+		if !ok && id != "" {
 			return fmt.Errorf("no group %q", id)
 		}
-		p.Groups = append(p.Groups, g)
+		if ok {
+			p.Groups = append(p.Groups, g)
+		}
+	}
+	for _, text := range l.values("profile") {
+		name, value, found := strings.Cut(text, ":")
+		if !found {
+			return fmt.Errorf("profile %q: want NAME:VALUE", text)
+		}
+		if p.Profile == nil {
+			p.Profile = map[string]any{}
+		}
+		p.Profile[name] = fromText(value)
 	}
 	c.world.People = append(c.world.People, p)
 	return nil
 }
 
 func (c *textCase) agent(l *line) error {
-	if err := l.want(2); err != nil {
-		return err
-	}
-	c.world.Agents = append(c.world.Agents, plan.Agent{
-		ID: l.words[0], Username: l.words[1],
-		Owner: l.value("owner"), Deployment: l.value("deployment"), State: plan.State(l.value("state")),
-	})
-	return nil
+	a, err := l.agent()
+	c.world.Agents = append(c.world.Agents, a)
+	return err
+}
+
+func (c *textCase) tombstone(l *line) error {
+	a, err := l.agent()
+	c.world.Tombstones[a.ID] = a
+	return err
 }
 
 func (c *textCase) hide(l *line) error {
@@ -267,76 +373,29 @@ func (c *textCase) hide(l *line) error {
 	return l.want(1)
 }
 
-// render writes a plan, ordered by person.
-func render(p plan.Plan) string {
-	type entry struct{ person, text string }
-	var entries []entry
-	for _, ch := range p.Changes {
-		text := fmt.Sprintf("%s %s", ch.Action, word(ch.Person))
-		if ch.Agent != "" {
-			text += " agent=" + word(ch.Agent)
-		}
-		for _, f := range fields(ch.Before, ch.After) {
-			text += " " + f
-		}
-		entries = append(entries, entry{ch.Person, text + ": " + ch.Reason})
+func (c *textCase) about(l *line) error {
+	if len(l.words) == 0 {
+		return errors.New("no keyword")
 	}
-	for _, r := range p.Refusals {
-		text := fmt.Sprintf("refuse %s %s username=%s", word(r.Person), r.Code, word(r.Username))
-		if r.Agent != "" {
-			text += " agent=" + word(r.Agent)
+	switch l.words[0] {
+	case "now":
+		if err := l.want(2); err != nil {
+			return err
 		}
-		entries = append(entries, entry{r.Person, text + ": " + r.Reason})
-	}
-	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(a.person, b.person) })
-	var out strings.Builder
-	for _, e := range entries {
-		out.WriteString(e.text + "\n")
-	}
-	return out.String()
-}
-
-// fields shows what is set in an agent that is new, and what differs in one
-// that changes.
-func fields(before, after *plan.Agent) []string {
-	old, now := attributes(before), attributes(after)
-	var out []string
-	for i, f := range now {
-		switch {
-		case before == nil && f.value != "":
-			out = append(out, f.name+"="+word(f.value))
-		case before != nil && after != nil && f.value != old[i].value:
-			out = append(out, f.name+"="+word(old[i].value)+"->"+word(f.value))
+		var err error
+		c.world.Now, err = time.Parse(time.RFC3339, l.words[1])
+		return err
+	case "instance":
+		c.world.Instance = l.words[1]
+		return l.want(2)
+	case "complete":
+		c.world.Complete = true
+		return l.want(1)
+	case "adopt":
+		for _, id := range l.words[1:] {
+			c.world.Adopt[id] = true
 		}
-	}
-	return out
-}
-
-type attribute struct{ name, value string }
-
-func attributes(a *plan.Agent) []attribute {
-	if a == nil {
 		return nil
 	}
-	auto, work := "", ""
-	if a.Phone.AutoAccept {
-		auto = "true"
-	}
-	if a.Phone.AfterContactWork != 0 {
-		work = strconv.Itoa(a.Phone.AfterContactWork)
-	}
-	return []attribute{
-		{"username", a.Username},
-		{"first", a.FirstName},
-		{"last", a.LastName},
-		{"routing", a.RoutingProfile},
-		{"security", strings.Join(a.SecurityProfiles, ",")},
-		{"phone", string(a.Phone.Type)},
-		{"auto_accept", auto},
-		{"after_contact_work", work},
-		{"desk", a.Phone.DeskNumber},
-		{"owner", a.Owner},
-		{"deployment", a.Deployment},
-		{"state", string(a.State)},
-	}
+	return fmt.Errorf("unknown word %q", l.words[0])
 }

@@ -1,13 +1,11 @@
 package plan
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // adminProfile is the security profile of every instance that may do everything.
@@ -18,60 +16,166 @@ const adminProfile = "Admin"
 const maxSecurityProfiles = 10
 
 // wanted is the agent that the rules make of a person, and where each part of it
-// comes from.
+// comes from. All but the agent and the reason is shared by people of whom the
+// rules say the same, and so is the memory of the agent.
 type wanted struct {
 	agent   Agent // whole, for a creation
 	persona string
 	reason  string
-	said    map[Field]bool   // what the rules say something of
-	from    map[Field]string // and which of them, for people
+	from    map[Field][]string // who says something of a field, for people; none: nobody
 
 	autoAccept map[Channel]bool
 	afterWork  map[Channel]int
 	persistent *bool
 }
 
+func (w *wanted) says(f Field) bool { return len(w.from[f]) > 0 }
+
+// origin tells who says something of a field.
+func (w *wanted) origin(f Field) string { return strings.Join(w.from[f], " and ") }
+
+// built is what came out of laying values over each other.
+type built struct {
+	wanted  *wanted
+	refusal *Refusal
+}
+
 // want builds the agent that the rules make of the person.
-func (r *roster) want(p *Person, v verdict) (*wanted, *Refusal) {
-	persona, ok := r.settings.Personas[v.persona]
-	if !ok {
-		return nil, &Refusal{Code: NoPersona, Reason: fmt.Sprintf("persona %q does not exist", v.persona)}
-	}
+func (r *roster) want(p *Person, v verdict, have *Agent) (*wanted, *Refusal) {
 	if reason := UsernameFault(p.Username); reason != "" {
 		return nil, &Refusal{Code: UsernameImpossible, Reason: reason}
 	}
-	w, f := r.build(p, v.persona, persona, v.sets)
-	if f != nil {
-		return nil, f
+	b := r.prototype(p, v)
+	if b.refusal != nil {
+		f := *b.refusal
+		return nil, &f
+	}
+	w := *b.wanted
+	for _, f := range []Field{FieldRouting, FieldSecurity} {
+		if have != nil && r.managed[f] && !w.says(f) {
+			return nil, &Refusal{Code: RuleFailed, Reason: "the rules give others a value of " + string(f) + ", and them none"}
+		}
 	}
 	w.reason = "in group " + v.group.label()
 	w.agent.FirstName, w.agent.LastName = names(*p)
-	w.said[FieldName], w.from[FieldName] = true, "Okta"
-	w.agent.Username, w.agent.Owner, w.agent.Deployment = p.Username, p.ID, r.settings.Deployment
-	w.agent.State, w.agent.Group = StateActive, v.group.ID
-	for _, f := range Fields() {
-		if w.said[f] && r.authority(v.persona, f).Mode == Follow {
-			if w.agent.Answers == nil {
-				w.agent.Answers = map[Field]string{}
-			}
-			w.agent.Answers[f] = answer(f, w.agent)
+	w.agent.Username, w.agent.Owner, w.agent.Group = p.Username, p.ID, v.group.ID
+	if r.follows(v.persona, FieldName) {
+		w.agent.Answers = with(w.agent.Answers, FieldName, w.answer(FieldName))
+	}
+	return &w, nil
+}
+
+// prototype gives what people have in common who have the same persona and the
+// same rules that set something. It is worked out once, unless it holds
+// something of their profiles.
+func (r *roster) prototype(p *Person, v verdict) *built {
+	key, shared := r.sharedBy(v)
+	if shared {
+		if b := r.built[string(key)]; b != nil {
+			return b
 		}
 	}
-	return w, nil
+	persona, ok := r.settings.Personas[v.persona]
+	if !ok {
+		return &built{refusal: &Refusal{Code: NoPersona, Reason: fmt.Sprintf("persona %q does not exist", v.persona)}}
+	}
+	b := r.build(p, v.persona, persona, v.sets, true)
+	if shared {
+		r.built[string(key)] = b
+	}
+	return b
+}
+
+// sharedBy names what a prototype depends on, and reports whether it depends on
+// nothing else of a person.
+func (r *roster) sharedBy(v verdict) (key []byte, shared bool) {
+	key = append(make([]byte, 0, 128), v.persona...)
+	if r.personal[v.persona] {
+		return nil, false
+	}
+	for _, m := range v.sets {
+		if r.personalSet[m.index] {
+			return nil, false
+		}
+		key = append(append(key, 0), strconv.Itoa(m.index)...)
+		for _, g := range m.groups {
+			if len(g.captures) > 0 {
+				key = append(append(key, 1), g.group.Name...)
+			}
+		}
+	}
+	return key, true
 }
 
 // build works out what a persona says, and what the sets of rules lay over it.
-func (r *roster) build(p *Person, name string, persona Persona, sets []match) (*wanted, *Refusal) {
-	w := &wanted{persona: name, said: map[Field]bool{}, from: map[Field]string{}, autoAccept: map[Channel]bool{}, afterWork: map[Channel]int{}}
-	b := builder{roster: r, w: w, p: p, persona: name, admin: persona.AllowAdmin}
+// For an agent in use the fields that are the floor's from the beginning are left
+// out, and what the rules answer to followed fields is noted.
+func (r *roster) build(p *Person, name string, persona Persona, sets []match, inUse bool) *built {
+	b := builder{roster: r, p: p, admin: persona.AllowAdmin, w: &wanted{
+		agent:   Agent{Deployment: r.settings.Deployment, State: StateActive},
+		persona: name, from: map[Field][]string{}, autoAccept: map[Channel]bool{}, afterWork: map[Channel]int{},
+	}}
 	for _, m := range sets {
-		b.lay(*m.rule.Set, m.rule.Name, m.groups)
+		b.lay(m.rule.Set, m.rule.Name, m.groups)
 	}
-	b.lay(persona.Values, "persona "+name, nil)
+	b.lay(&persona.Values, "persona "+cleanName(name), nil)
+	if inUse {
+		b.w.from[FieldName] = []string{"Okta"}
+		b.round()
+	}
+	b.finish()
 	if b.refusal != nil {
-		return nil, b.refusal
+		return &built{refusal: b.refusal}
 	}
-	return w, b.finish()
+	if inUse {
+		for _, f := range fields {
+			if f != FieldName && b.w.says(f) && r.follows(name, f) {
+				b.w.agent.Answers = with(b.w.agent.Answers, f, b.w.answer(f))
+			}
+		}
+	}
+	return &built{wanted: b.w}
+}
+
+// follows reports whether the rules' last answer of a field is kept.
+func (r *roster) follows(persona string, f Field) bool {
+	mode := r.authority(persona, f).Mode
+	return mode == Follow || mode == Allowed
+}
+
+// authority gives who decides about a field of agents of a persona.
+func (r *roster) authority(persona string, f Field) Authority {
+	a := r.settings.Personas[persona].Authority[f]
+	if a.Mode == "" {
+		a = r.settings.Authority[f]
+	}
+	switch {
+	case a.Mode == "" && f == FieldRouting:
+		a.Mode = Follow
+	case a.Mode == Follow && f == FieldTags: // no tag could hold what was said of the tags
+		a.Mode = Enforce
+	case a.Mode == Allowed && f != FieldRouting && f != FieldSecurity && f != FieldHierarchy: // nothing could be listed
+		a.Mode = Enforce
+	case a.Mode == "":
+		a.Mode = Enforce
+	}
+	return a
+}
+
+// allows reports whether what the floor chose is among what it may choose from.
+func (r *roster) allows(allowed []string, f Field, a *Agent) bool {
+	among := func(o offers, id string) bool {
+		return slices.ContainsFunc(allowed, func(ref string) bool { other, ok := o.find(ref); return ok && other == id })
+	}
+	switch f {
+	case FieldRouting:
+		return among(r.catalog.routing, a.RoutingProfile)
+	case FieldHierarchy:
+		return among(r.catalog.hierarchy, a.Hierarchy)
+	case FieldSecurity:
+		return len(a.SecurityProfiles) > 0 && !slices.ContainsFunc(a.SecurityProfiles, func(id string) bool { return !among(r.catalog.security, id) })
+	}
+	return false
 }
 
 // builder lays values over each other. Of single values the first wins; what adds
@@ -80,7 +184,6 @@ type builder struct {
 	*roster
 	w       *wanted
 	p       *Person
-	persona string
 	admin   bool
 	refusal *Refusal // the first one
 }
@@ -93,67 +196,82 @@ func (b *builder) refuse(code Code, format string, args ...any) {
 
 // single reports whether a field is still open, and notes who says it.
 func (b *builder) single(f Field, from string) bool {
-	if b.w.said[f] {
+	if b.w.says(f) {
 		return false
 	}
-	b.w.said[f], b.w.from[f] = true, from
+	b.add(f, from)
 	return true
 }
 
 // add notes one more who says something of a field.
 func (b *builder) add(f Field, from string) {
-	if old := b.w.from[f]; old != "" && old != from {
-		from = old + " and " + from
+	if !slices.Contains(b.w.from[f], from) {
+		b.w.from[f] = append(b.w.from[f], from)
 	}
-	b.w.said[f], b.w.from[f] = true, from
 }
 
 // fill gives the text of a template for the first of the groups that can fill it.
 func (b *builder) fill(t Template, groups []matched, from string) (string, bool) {
-	var captured captures
-	if len(groups) > 0 {
-		captured = groups[0].captures
+	texts := b.fillAll(t, groups, from)
+	if len(texts) == 0 {
+		return "", false
 	}
-	text, err := t.fill(captured, b.p)
-	if err != nil {
-		b.refuse(RuleFailed, "%s: %v", from, err)
-	}
-	return text, err == nil
+	return texts[0], true
 }
 
-func (b *builder) lay(v Values, from string, groups []matched) {
+// fillAll gives the text of a template for each of the groups that can fill it.
+// It refuses if none can.
+func (b *builder) fillAll(t Template, groups []matched, from string) []string {
+	var texts []string
+	var fault error
+	for i := range max(1, len(groups)) {
+		var captured captures
+		if len(groups) > 0 {
+			captured = groups[i].captures
+		}
+		switch text, err := t.fill(captured, b.p); {
+		case err == nil:
+			texts = append(texts, text)
+		case fault == nil:
+			fault = err
+		}
+	}
+	if len(texts) == 0 {
+		b.refuse(RuleFailed, "%s: %v", from, fault)
+	}
+	return texts
+}
+
+func (b *builder) lay(v *Values, from string, groups []matched) {
 	a := &b.w.agent
 	if !v.RoutingProfile.IsZero() && b.single(FieldRouting, from) {
 		if ref, ok := b.fill(v.RoutingProfile, groups, from); ok {
-			a.RoutingProfile = b.find(b.catalog.RoutingProfiles, "routing profile", ref, from)
+			a.RoutingProfile = b.find(b.catalog.routing, "routing profile", v.RoutingProfile.shown(ref), ref, from)
 		}
 	}
 	for _, ref := range v.SecurityProfiles {
 		b.add(FieldSecurity, from)
-		id := b.find(b.catalog.SecurityProfiles, "security profile", ref, from)
-		if id != "" && id == b.catalog.SecurityProfiles[adminProfile] && !b.admin {
+		id := b.find(b.catalog.security, "security profile", ref, ref, from)
+		if id != "" && id == b.catalog.security.Offer[adminProfile] && !b.admin {
 			b.refuse(ProfileForbidden, "security profile %q of %s is %s, which may do everything; the persona must say allow_admin", ref, from, adminProfile)
 		}
 		a.SecurityProfiles = append(a.SecurityProfiles, id)
 	}
 	if v.Hierarchy != nil && b.single(FieldHierarchy, from) {
 		if ref, ok := b.fill(*v.Hierarchy, groups, from); ok && ref != "" {
-			a.Hierarchy = b.find(b.catalog.Hierarchy, "hierarchy group", ref, from)
+			a.Hierarchy = b.find(b.catalog.hierarchy, "hierarchy group", v.Hierarchy.shown(ref), ref, from)
 		}
 	}
 	for _, s := range v.Proficiencies {
 		b.skill(s, from, groups)
 	}
-	for key, t := range v.Tags {
+	for _, key := range slices.Sorted(maps.Keys(v.Tags)) {
 		if _, twice := a.Tags[key]; twice {
 			continue
 		}
-		if text, ok := b.fill(t, groups, from); ok {
+		if text, ok := b.fill(v.Tags[key], groups, from); ok {
 			b.add(FieldTags, from)
-			if a.Tags == nil {
-				a.Tags = map[string]string{}
-			}
-			a.Tags[key] = text
+			a.Tags = with(a.Tags, key, text)
 		}
 	}
 	b.voice(v, from, groups)
@@ -161,21 +279,14 @@ func (b *builder) lay(v Values, from string, groups []matched) {
 
 // skill adds a proficiency, for each of the groups whose name tells one.
 func (b *builder) skill(s Skill, from string, groups []matched) {
-	if len(groups) == 0 {
-		groups = []matched{{}}
-	}
-	for _, g := range groups {
-		value, ok := b.fill(s.Value, []matched{g}, from)
-		if !ok {
-			return
-		}
+	for _, value := range b.fillAll(s.Value, groups, from) {
 		b.add(FieldProficiencies, from)
 		values, known := b.catalog.Attributes[s.Attribute]
 		switch {
 		case !known:
 			b.refuse(ProfileUnknown, "the predefined attribute %q of %s is not in the instance", s.Attribute, from)
 		case !slices.Contains(values, value):
-			b.refuse(ProfileUnknown, "the predefined attribute %q of the instance lacks the value %q of %s", s.Attribute, value, from)
+			b.refuse(ProfileUnknown, "the predefined attribute %q of the instance lacks the value %q of %s", s.Attribute, s.Value.shown(value), from)
 		}
 		twice := slices.ContainsFunc(b.w.agent.Proficiencies, func(p Proficiency) bool { return p.Attribute == s.Attribute && p.Value == value })
 		if !twice {
@@ -185,21 +296,23 @@ func (b *builder) skill(s Skill, from string, groups []matched) {
 }
 
 // voice lays the settings of the phone and of the channels.
-func (b *builder) voice(v Values, from string, groups []matched) {
+func (b *builder) voice(v *Values, from string, groups []matched) {
 	a := &b.w.agent
-	if v.PhoneType != "" && b.single(FieldPhone, from) {
+	if v.PhoneType != "" && a.Phone.Type == "" {
+		b.add(FieldPhone, from)
 		a.Phone.Type = v.PhoneType
-		if !v.DeskNumber.IsZero() {
-			a.Phone.DeskNumber, _ = b.fill(v.DeskNumber, groups, from)
-			if n := a.Phone.DeskNumber; b.refusal == nil && !e164(n) {
+		if v.PhoneType == DeskPhone {
+			if number, ok := b.fill(v.DeskNumber, groups, from); ok && !e164(number) {
 				b.refuse(RuleFailed, "%s: the number of the desk phone is not one with + and country code", from)
+			} else {
+				a.Phone.DeskNumber = number
 			}
 		}
 	}
 	if v.Persistent != nil && b.w.persistent == nil {
+		b.add(FieldPhone, from)
 		b.w.persistent = v.Persistent
 		a.Phone.Persistent = *v.Persistent
-		b.add(FieldPhone, from)
 	}
 	if v.Enhancement != "" && b.single(FieldEnhancement, from) {
 		a.Phone.Enhancement = v.Enhancement
@@ -218,322 +331,53 @@ func (b *builder) voice(v Values, from string, groups []matched) {
 	}
 }
 
+// e164 reports whether a telephone number has the form that Amazon Connect wants.
 func e164(n string) bool {
 	if len(n) < 3 || len(n) > 16 || n[0] != '+' || n[1] == '0' {
 		return false
 	}
-	for _, c := range n[1:] {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(n[1:], func(c rune) bool { return c < '0' || c > '9' })
 }
 
-// find gives the id of what a reference means.
-func (b *builder) find(o Offer, what, ref, from string) string {
-	id, ok := o.Find(ref)
+// find gives the id of what a reference means, which messages show as given.
+func (b *builder) find(o offers, what, shown, ref, from string) string {
+	id, ok := o.find(ref)
 	if !ok {
-		b.refuse(ProfileUnknown, "%s %q of %s is not in the instance%s", what, ref, from, o.hint(ref))
+		b.refuse(ProfileUnknown, "%s %q of %s is not in the instance%s", what, shown, from, o.hint(ref))
 	}
 	return id
 }
 
-// finish puts in order what adds up, and says of fields that somebody manages
-// that there is nothing of them.
-func (b *builder) finish() *Refusal {
-	w := b.w
-	a := &w.agent
+// round completes the agent of somebody who is to work: of a hierarchy and of
+// proficiencies that others get there are none, and what is the floor's from the
+// beginning is not said, unless Amazon Connect needs it to make an agent.
+func (b *builder) round() {
+	for _, f := range []Field{FieldHierarchy, FieldProficiencies} {
+		if b.managed[f] && !b.w.says(f) {
+			b.w.from[f] = []string{"the rules, which give none"}
+		}
+	}
+	for _, f := range []Field{FieldHierarchy, FieldProficiencies, FieldEnhancement, FieldTags} {
+		if b.w.says(f) && b.authority(b.w.persona, f).Mode == Ignore {
+			delete(b.w.from, f)
+			if f == FieldTags {
+				b.w.agent.Tags = nil
+			}
+			b.w.agent = copyField(f, b.w.agent, &Agent{})
+		}
+	}
+}
+
+// finish puts in order what adds up.
+func (b *builder) finish() {
+	a := &b.w.agent
 	slices.Sort(a.SecurityProfiles)
 	a.SecurityProfiles = slices.Compact(a.SecurityProfiles)
 	if n := len(a.SecurityProfiles); n > maxSecurityProfiles {
-		return &Refusal{Code: RuleFailed, Reason: fmt.Sprintf("the rules give %d security profiles; Amazon Connect holds %d", n, maxSecurityProfiles)}
+		b.refuse(RuleFailed, "the rules give %d security profiles; Amazon Connect holds %d", n, maxSecurityProfiles)
 	}
 	slices.SortFunc(a.Proficiencies, compareProficiencies)
-	for _, f := range []Field{FieldHierarchy, FieldProficiencies} {
-		if b.managed[f] && !w.said[f] {
-			w.said[f], w.from[f] = true, "the rules, none of which gives any"
-		}
-	}
 	for _, f := range []Field{FieldAutoAccept, FieldAfterWork} {
-		if w.said[f] {
-			*a = w.write(f, *a)
-		}
+		*a = b.w.write(f, *a)
 	}
-	return nil
-}
-
-// write gives the agent the wanted value of a field, and leaves what shares its
-// memory with another agent alone.
-func (w *wanted) write(f Field, a Agent) Agent {
-	switch f {
-	case FieldAutoAccept:
-		for ch, on := range w.autoAccept {
-			if ch == Voice {
-				a.Phone.AutoAccept = on
-				continue
-			}
-			h := a.Channels[ch]
-			h.AutoAccept = on
-			a.Channels = with(a.Channels, ch, h)
-		}
-		return a
-	case FieldAfterWork:
-		for ch, seconds := range w.afterWork {
-			if ch == Voice {
-				a.Phone.AfterContactWork = seconds
-				continue
-			}
-			h := a.Channels[ch]
-			h.AfterContactWork = seconds
-			a.Channels = with(a.Channels, ch, h)
-		}
-		return a
-	case FieldTags:
-		for key, text := range w.agent.Tags {
-			a.Tags = with(a.Tags, key, text)
-		}
-		return a
-	case FieldPhone:
-		if w.agent.Phone.Type != "" {
-			a.Phone.Type = w.agent.Phone.Type
-			if w.agent.Phone.Type == DeskPhone {
-				a.Phone.DeskNumber = w.agent.Phone.DeskNumber
-			}
-		}
-		if w.persistent != nil {
-			a.Phone.Persistent = *w.persistent
-		}
-		return a
-	}
-	return copyField(f, a, w.agent)
-}
-
-func with[K comparable, V any](m map[K]V, key K, value V) map[K]V {
-	m = maps.Clone(m)
-	if m == nil {
-		m = map[K]V{}
-	}
-	m[key] = value
-	return m
-}
-
-// copyField gives an agent the value that a field has in another one.
-func copyField(f Field, a, from Agent) Agent {
-	switch f {
-	case FieldName:
-		a.FirstName, a.LastName = from.FirstName, from.LastName
-	case FieldRouting:
-		a.RoutingProfile = from.RoutingProfile
-	case FieldSecurity:
-		a.SecurityProfiles = from.SecurityProfiles
-	case FieldHierarchy:
-		a.Hierarchy = from.Hierarchy
-	case FieldProficiencies:
-		a.Proficiencies = from.Proficiencies
-	case FieldPhone:
-		a.Phone.Type, a.Phone.DeskNumber, a.Phone.Persistent = from.Phone.Type, from.Phone.DeskNumber, from.Phone.Persistent
-	case FieldEnhancement:
-		a.Phone.Enhancement = from.Phone.Enhancement
-	case FieldTags:
-		for key, text := range from.Tags {
-			a.Tags = with(a.Tags, key, text)
-		}
-	case FieldAutoAccept:
-		a.Phone.AutoAccept = from.Phone.AutoAccept
-		for ch, h := range from.Channels {
-			mine := a.Channels[ch]
-			mine.AutoAccept = h.AutoAccept
-			a.Channels = with(a.Channels, ch, mine)
-		}
-	case FieldAfterWork:
-		a.Phone.AfterContactWork = from.Phone.AfterContactWork
-		for ch, h := range from.Channels {
-			mine := a.Channels[ch]
-			mine.AfterContactWork = h.AfterContactWork
-			a.Channels = with(a.Channels, ch, mine)
-		}
-	}
-	return a
-}
-
-// sameField reports whether two agents have the same value of a field. A number
-// that a soft phone does not use is no difference.
-func sameField(f Field, a, b Agent) bool {
-	switch f {
-	case FieldName:
-		return a.FirstName == b.FirstName && a.LastName == b.LastName
-	case FieldRouting:
-		return a.RoutingProfile == b.RoutingProfile
-	case FieldSecurity:
-		return slices.Equal(a.SecurityProfiles, b.SecurityProfiles)
-	case FieldHierarchy:
-		return a.Hierarchy == b.Hierarchy
-	case FieldProficiencies:
-		return slices.Equal(a.Proficiencies, b.Proficiencies)
-	case FieldPhone:
-		return a.Phone.Type == b.Phone.Type && a.Phone.Persistent == b.Phone.Persistent &&
-			(a.Phone.Type != DeskPhone || a.Phone.DeskNumber == b.Phone.DeskNumber)
-	case FieldEnhancement:
-		return a.Phone.Enhancement == b.Phone.Enhancement
-	case FieldTags:
-		return maps.Equal(a.Tags, b.Tags)
-	case FieldAutoAccept:
-		return a.Phone.AutoAccept == b.Phone.AutoAccept && sameChannels(a, b, func(x, y Handled) bool { return x.AutoAccept == y.AutoAccept })
-	case FieldAfterWork:
-		return a.Phone.AfterContactWork == b.Phone.AfterContactWork && sameChannels(a, b, func(x, y Handled) bool { return x.AfterContactWork == y.AfterContactWork })
-	}
-	return false
-}
-
-// sameChannels compares the channels. One that is missing is as a new agent's.
-func sameChannels(a, b Agent, same func(x, y Handled) bool) bool {
-	for _, ch := range []Channel{Chat, Task, Email} {
-		if !same(a.Channels[ch], b.Channels[ch]) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameOwnership(a, b Agent) bool {
-	return a.Owner == b.Owner && a.Deployment == b.Deployment && a.State == b.State && a.Since.Equal(b.Since) &&
-		a.Group == b.Group && maps.Equal(a.Answers, b.Answers)
-}
-
-// answer is what the rules say of a followed field, short enough for a tag.
-func answer(f Field, a Agent) string {
-	switch f {
-	case FieldRouting:
-		return a.RoutingProfile
-	case FieldHierarchy:
-		return cmp.Or(a.Hierarchy, "none")
-	}
-	text, err := json.Marshal(copyField(f, Agent{}, a))
-	if err != nil {
-		panic("plan: an agent cannot be encoded: " + err.Error()) // it holds text and numbers alone
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:12])
-}
-
-// authority gives who decides about a field of agents of a persona.
-func (r *roster) authority(persona string, f Field) Authority {
-	if a, ok := r.settings.Personas[persona].Authority[f]; ok {
-		return a
-	}
-	if a, ok := r.settings.Authority[f]; ok {
-		return a
-	}
-	if f == FieldRouting {
-		return Authority{Mode: Follow}
-	}
-	return Authority{Mode: Enforce}
-}
-
-// allows reports whether what the floor chose is among what it may choose from.
-func (r *roster) allows(allowed []string, f Field, a Agent) bool {
-	among := func(o Offer, id string) bool {
-		return slices.ContainsFunc(allowed, func(ref string) bool { other, ok := o.Find(ref); return ok && other == id })
-	}
-	switch f {
-	case FieldRouting:
-		return among(r.catalog.RoutingProfiles, a.RoutingProfile)
-	case FieldHierarchy:
-		return among(r.catalog.Hierarchy, a.Hierarchy)
-	case FieldSecurity:
-		return len(a.SecurityProfiles) > 0 && !slices.ContainsFunc(a.SecurityProfiles, func(id string) bool { return !among(r.catalog.SecurityProfiles, id) })
-	}
-	return false
-}
-
-// says reports whether the values say something of a field.
-func (v Values) says(f Field) bool {
-	switch f {
-	case FieldRouting:
-		return !v.RoutingProfile.IsZero()
-	case FieldSecurity:
-		return len(v.SecurityProfiles) > 0
-	case FieldHierarchy:
-		return v.Hierarchy != nil
-	case FieldProficiencies:
-		return len(v.Proficiencies) > 0
-	case FieldPhone:
-		return v.PhoneType != "" || v.Persistent != nil
-	case FieldAutoAccept:
-		return len(v.AutoAccept) > 0
-	case FieldAfterWork:
-		return len(v.AfterContactWork) > 0
-	case FieldEnhancement:
-		return v.Enhancement != ""
-	case FieldTags:
-		return len(v.Tags) > 0
-	}
-	return false
-}
-
-// managed gives the fields that some persona or rule of an instance says
-// something of. What nobody says anything of is left alone; of what somebody
-// does, a person for whom the rules say nothing is to have nothing.
-func (s Settings) managed(instance string) map[Field]bool {
-	out := map[Field]bool{}
-	note := func(v Values) {
-		for _, f := range Fields() {
-			if v.says(f) {
-				out[f] = true
-			}
-		}
-	}
-	for name, p := range s.Personas {
-		if p.Instance == instance && s.Leavers.SuspendAs[instance] != name {
-			note(p.Values)
-		}
-	}
-	for _, r := range s.Rules {
-		if r.Set != nil && (r.Instance == "" || r.Instance == instance) {
-			note(*r.Set)
-		}
-	}
-	return out
-}
-
-// Manages reports whether agents of an instance have anything configured of a
-// field, so that it is worth reading.
-func (s Settings) Manages(instance string, f Field) bool {
-	if s.managed(instance)[f] {
-		return true
-	}
-	p, ok := s.Personas[s.Leavers.SuspendAs[instance]]
-	return ok && p.Values.says(f)
-}
-
-// Skills gives every proficiency that the rules can give in an instance, sorted:
-// a value that is worked out may be any that the attribute has.
-func (s Settings) Skills(instance string, c Catalog) []Proficiency {
-	var out []Proficiency
-	note := func(v Values) {
-		for _, skill := range v.Proficiencies {
-			values := []string{skill.Value.Text()}
-			if len(skill.Value.Slots()) > 0 {
-				values = c.Attributes[skill.Attribute]
-			} else if text, err := skill.Value.fill(nil, nil); err == nil {
-				values = []string{text}
-			}
-			for _, value := range values {
-				out = append(out, Proficiency{Attribute: skill.Attribute, Value: value, Level: skill.Level})
-			}
-		}
-	}
-	for _, p := range s.Personas {
-		if p.Instance == instance {
-			note(p.Values)
-		}
-	}
-	for _, r := range s.Rules {
-		if r.Set != nil && (r.Instance == "" || r.Instance == instance) {
-			note(*r.Set)
-		}
-	}
-	slices.SortFunc(out, compareProficiencies)
-	return slices.Compact(out)
 }

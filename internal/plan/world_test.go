@@ -2,24 +2,50 @@ package plan_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"connectroster/internal/plan"
 )
 
-// apply gives the world after a plan was carried out without a fault.
+// apply gives the world after a plan was carried out without a fault, as the
+// engine and its adapters do.
 func apply(w plan.World, p plan.Plan) plan.World {
-	w.Agents = slices.Clone(w.Agents)
+	w = deepCopy(w)
+	if w.Tombstones == nil {
+		w.Tombstones = map[string]plan.Agent{}
+	}
+	replace := func(id string, after *plan.Agent) {
+		w.Agents = slices.DeleteFunc(w.Agents, func(a plan.Agent) bool { return a.ID == id })
+		if after != nil {
+			w.Agents = append(w.Agents, *after)
+		}
+	}
 	for i, c := range p.Changes {
-		if c.Action != plan.Create {
+		switch c.Action {
+		case plan.Create, plan.Replace:
+			made := *c.After
+			made.ID = fmt.Sprintf("made-%d-%d", i, len(w.Agents))
+			w.Agents = append(w.Agents, made)
+			if c.Action == plan.Replace {
+				replace(c.Agent, c.Parked)
+			}
+		case plan.Adopt, plan.Update, plan.Resume:
+			replace(c.Agent, c.After)
+		case plan.Suspend:
+			if c.Buries() {
+				w.Tombstones[c.Agent] = *c.Before
+			}
+			replace(c.Agent, c.After)
+		case plan.Delete:
+			replace(c.Agent, nil)
+		default:
 			panic(fmt.Sprintf("apply: the action %q is not known here", c.Action))
 		}
-		made := *c.After
-		made.ID = fmt.Sprintf("made-%d", i)
-		w.Agents = append(w.Agents, made)
 	}
 	return w
 }
@@ -67,6 +93,7 @@ var (
 		{ID: "00g4", Name: "00g1"}, // named like another one's id
 		{ID: "00g5", Name: "Agents"},
 		{ID: "00g6", Name: "\x1b[2J\u202e"},
+		{ID: "00g7", Name: "Queue Basic"},
 	}
 	allPeople   = []string{"00u0", "00u1", "00u2", "00u3", "00u4", "00u5", "00u6", "00u7", "00u8", "00u9"}
 	allStatuses = []plan.Status{
@@ -74,36 +101,6 @@ var (
 		plan.StatusLockedOut, plan.StatusSuspended, plan.StatusDeprovisioned, plan.StatusGone, "PAUSED", "",
 	}
 )
-
-// settings draws a few personas, some of which name profiles that do not exist.
-func settings() *rapid.Generator[plan.Settings] {
-	return rapid.Custom(func(t *rapid.T) plan.Settings {
-		personas := map[string]plan.Persona{}
-		for _, name := range []string{"agent", "lead", "parked"} {
-			if rapid.IntRange(0, 9).Draw(t, "defined") == 0 {
-				continue
-			}
-			personas[name] = plan.Persona{
-				RoutingProfile:   rapid.SampledFrom([]string{"Basic", "rp-basic", "Billing", "arn:aws:connect:x:1:instance/i/routing-profile/rp-basic", "basic"}).Draw(t, "routing"),
-				SecurityProfiles: rapid.SliceOfN(rapid.SampledFrom([]string{"Agent", "Admin", "sp-agent", "sp-admin", "Quality", "QUALITY"}), 1, 10).Draw(t, "security"),
-				AllowAdmin:       rapid.Bool().Draw(t, "admin"),
-				Phone:            plan.Phone{Type: plan.SoftPhone, AfterContactWork: rapid.IntRange(0, 60).Draw(t, "work")},
-			}
-		}
-		rule := rapid.Custom(func(t *rapid.T) plan.Rule {
-			return plan.Rule{
-				Groups:  rapid.SliceOfN(rapid.SampledFrom([]string{"00g1", "00g2", "Agents", "Leads", "Everyone", "00g6", "00g9"}), 0, 3).Draw(t, "groups"),
-				Persona: rapid.SampledFrom([]string{"agent", "agent", "lead", "parked", "", "ghost"}).Draw(t, "persona"),
-			}
-		})
-		return plan.Settings{
-			Deployment: rapid.SampledFrom([]string{"production", "production", "production", "production", ""}).Draw(t, "deployment"),
-			Policy:     plan.CreateOnly,
-			Personas:   personas,
-			Rules:      rapid.SliceOfN(rule, 0, 4).Draw(t, "rules"),
-		}
-	})
-}
 
 func person(id string) *rapid.Generator[plan.Person] {
 	return rapid.Custom(func(t *rapid.T) plan.Person {
@@ -119,6 +116,9 @@ func person(id string) *rapid.Generator[plan.Person] {
 			Status:    status,
 			Groups: rapid.SliceOfNDistinct(rapid.SampledFrom(allGroups), 0, len(allGroups),
 				func(g plan.Group) string { return g.ID }).Draw(t, "groups"),
+			Profile: rapid.SampledFrom([]map[string]any{
+				nil, {"team": "Basic"}, {"team": "EMEA", "phone": "+4930999"}, {"department": "Quality"}, {"team": []any{"Basic", nil, 5.0}, "department": 5.0}, {"team": nil},
+			}).Draw(t, "profile"),
 		}
 	})
 }
@@ -128,27 +128,57 @@ func anybody() []string { return append([]string{""}, allPeople...) }
 
 func agent(id string) *rapid.Generator[plan.Agent] {
 	return rapid.Custom(func(t *rapid.T) plan.Agent {
-		return plan.Agent{
+		a := plan.Agent{
 			ID:               id,
 			Username:         username().Draw(t, "username"),
-			SecurityProfiles: []string{"sp-z", "sp-agent"},
+			FirstName:        rapid.SampledFrom([]string{"Ann", ""}).Draw(t, "first"),
+			LastName:         "Lee",
+			RoutingProfile:   rapid.SampledFrom([]string{"rp-basic", "rp-other", "rp-parked", ""}).Draw(t, "routing"),
+			SecurityProfiles: rapid.SampledFrom([][]string{{"sp-agent"}, {"sp-agent", "sp-z"}, {"sp-none"}, nil}).Draw(t, "security"),
+			Hierarchy:        rapid.SampledFrom([]string{"", "h-1", "h-2"}).Draw(t, "hierarchy"),
 			Owner:            rapid.SampledFrom(append(anybody(), "00u99")).Draw(t, "owner"),
-			Deployment:       rapid.SampledFrom([]string{"production", "production", "staging", ""}).Draw(t, "deployment"),
+			Deployment:       rapid.SampledFrom([]string{"production", "production", "production", "staging", ""}).Draw(t, "deployment"),
 			State: rapid.SampledFrom([]plan.State{
-				plan.StateActive, plan.StateActive, plan.StateSuspended, plan.StateRetired, "",
+				plan.StateActive, plan.StateActive, plan.StateSuspended, plan.StateRetired, plan.StateCreating, "", "asleep",
 			}).Draw(t, "state"),
+			Group: rapid.SampledFrom([]string{"", "00g1"}).Draw(t, "group"),
+			Phone: plan.Phone{
+				Type: rapid.SampledFrom([]plan.PhoneType{plan.SoftPhone, plan.DeskPhone, ""}).Draw(t, "phone"), AfterContactWork: rapid.IntRange(0, 3).Draw(t, "work"),
+				DeskNumber: rapid.SampledFrom([]string{"", "+4930123456"}).Draw(t, "desk"),
+			},
 		}
+		if rapid.Bool().Draw(t, "extras") {
+			a.Proficiencies = []plan.Proficiency{{Attribute: "language", Value: "de", Level: rapid.IntRange(1, 5).Draw(t, "level")}}
+			a.Channels = map[plan.Channel]plan.Handled{plan.Chat: {AutoAccept: true}}
+			a.Tags = map[string]string{"site": "z", "hand": "made"}
+		}
+		if rapid.Bool().Draw(t, "answers") {
+			a.Answers = rapid.MapOfN(rapid.SampledFrom(plan.Fields()), rapid.SampledFrom([]string{"rp-basic", "h-1", "none", "stale"}), 1, 4).Draw(t, "answers by field")
+		}
+		if a.State != plan.StateActive {
+			a.Since = rapid.SampledFrom([]time.Time{{}, now, now.Add(-2 * time.Hour), now.Add(-10 * 24 * time.Hour), now.Add(time.Hour)}).Draw(t, "since")
+		}
+		return a
 	})
 }
+
+var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 // world draws people, agents of all owners and deployments, and hidden names.
 // Entries of one person or agent may be there twice and differ.
 func world() *rapid.Generator[plan.World] {
 	return rapid.Custom(func(t *rapid.T) plan.World {
-		w := plan.World{Catalog: plan.Catalog{
-			RoutingProfiles:  plan.Offer{"Basic": "rp-basic", "BASIC": "rp-other", "Parked": "rp-parked"},
-			SecurityProfiles: plan.Offer{"Agent": "sp-agent", "Admin": "sp-admin", "Quality": "sp-q1", "quality": "sp-q2"},
-		}}
+		w := plan.World{
+			Now:      now,
+			Instance: rapid.SampledFrom([]string{"", "", "", "other"}).Draw(t, "instance"),
+			Complete: rapid.Bool().Draw(t, "complete"),
+			Catalog: plan.Catalog{
+				RoutingProfiles:  plan.Offer{"Basic": "rp-basic", "BASIC": "rp-other", "Parked": "rp-parked", "Leads": "rp-leads"},
+				SecurityProfiles: plan.Offer{"Agent": "sp-agent", "Admin": "sp-admin", "Quality": "sp-q1", "quality": "sp-q2", "None": "sp-none"},
+				Hierarchy:        plan.Offer{"EMEA": "h-1", "EMEA/Support": "h-2"},
+				Attributes:       allValues,
+			},
+		}
 		for _, id := range rapid.SliceOfN(rapid.SampledFrom(anybody()), 0, 12).Draw(t, "people") {
 			w.People = append(w.People, person(id).Draw(t, "person"))
 		}
@@ -162,6 +192,19 @@ func world() *rapid.Generator[plan.World] {
 		if len(w.Agents) > 0 && rapid.Bool().Draw(t, "agent changed while read") {
 			w.Agents = append(w.Agents, changedAgent(t, rapid.SampledFrom(w.Agents).Draw(t, "changed agent")))
 		}
+		if rapid.IntRange(0, 2).Draw(t, "adopts") == 0 {
+			w.Adopt = map[string]bool{"00u1": true, "00u2": true, "00u3": true, "00u4": true}
+		}
+		for _, a := range w.Agents {
+			if a.State == plan.StateSuspended && rapid.Bool().Draw(t, "remembered") {
+				if w.Tombstones == nil {
+					w.Tombstones = map[string]plan.Agent{}
+				}
+				before := agent(a.ID).Draw(t, "tombstone")
+				before.Username, before.Owner, before.Deployment, before.State = a.Username, a.Owner, a.Deployment, plan.StateActive
+				w.Tombstones[a.ID] = before
+			}
+		}
 		w.Hidden = rapid.SliceOfN(username(), 0, 2).Draw(t, "hidden")
 		return w
 	})
@@ -170,13 +213,15 @@ func world() *rapid.Generator[plan.World] {
 // changedPerson gives p with one thing about it drawn anew.
 func changedPerson(t *rapid.T, p plan.Person) plan.Person {
 	other := person(p.ID).Draw(t, "other")
-	switch rapid.IntRange(0, 3).Draw(t, "what") {
+	switch rapid.IntRange(0, 4).Draw(t, "what") {
 	case 0:
 		p.Status = other.Status
 	case 1:
 		p.Username = other.Username
 	case 2:
 		p.FirstName, p.LastName = other.FirstName, other.LastName
+	case 3:
+		p.Profile = other.Profile
 	default:
 		p.Groups = other.Groups
 	}
@@ -186,13 +231,15 @@ func changedPerson(t *rapid.T, p plan.Person) plan.Person {
 // changedAgent gives a with one thing about it drawn anew.
 func changedAgent(t *rapid.T, a plan.Agent) plan.Agent {
 	other := agent(a.ID).Draw(t, "other")
-	switch rapid.IntRange(0, 3).Draw(t, "what") {
+	switch rapid.IntRange(0, 4).Draw(t, "what") {
 	case 0:
 		a.Username = other.Username
 	case 1:
 		a.Owner = other.Owner
 	case 2:
 		a.Deployment = other.Deployment
+	case 3:
+		return other
 	default:
 		a.State = other.State
 	}
@@ -203,12 +250,23 @@ func changedAgent(t *rapid.T, a plan.Agent) plan.Agent {
 func deepCopy(w plan.World) plan.World {
 	w.People = slices.Clone(w.People)
 	for i := range w.People {
-		w.People[i].Groups = slices.Clone(w.People[i].Groups)
+		w.People[i].Groups, w.People[i].Profile = slices.Clone(w.People[i].Groups), maps.Clone(w.People[i].Profile)
 	}
 	w.Agents = slices.Clone(w.Agents)
 	for i := range w.Agents {
-		w.Agents[i].SecurityProfiles = slices.Clone(w.Agents[i].SecurityProfiles)
+		w.Agents[i] = deepCopyAgent(w.Agents[i])
 	}
 	w.Hidden = slices.Clone(w.Hidden)
+	w.Adopt = maps.Clone(w.Adopt)
+	w.Tombstones = maps.Clone(w.Tombstones)
+	for id, a := range w.Tombstones {
+		w.Tombstones[id] = deepCopyAgent(a)
+	}
 	return w
+}
+
+func deepCopyAgent(a plan.Agent) plan.Agent {
+	a.SecurityProfiles, a.Proficiencies = slices.Clone(a.SecurityProfiles), slices.Clone(a.Proficiencies)
+	a.Channels, a.Tags, a.Answers = maps.Clone(a.Channels), maps.Clone(a.Tags), maps.Clone(a.Answers)
+	return a
 }

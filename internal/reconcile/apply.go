@@ -34,6 +34,7 @@ func (v *visit) make(ctx context.Context, change plan.Change, hold string) error
 		return err
 	}
 	before := v.intent
+	v.making = true
 	v.intent = Intent{Person: change.Person, Instance: v.at.Name, Change: &change, Started: v.Now()}
 	if change.Action == plan.Create || change.Action == plan.Replace {
 		v.intent.Username, v.intent.Creates = change.After.Username, before.Creates+1

@@ -134,8 +134,8 @@ func lostAnswer(t *testing.T, name string, fault simconnect.Fault, lag time.Dura
 	if !found || accepted != 1 || calls > 2 {
 		t.Errorf("agent found: %v; %d creations accepted of %d calls", found, accepted, calls)
 	}
-	known, err := r.store.Agent(t.Context(), "00u1")
-	if err != nil || known.Agent != agent.ID {
+	known, err := r.store.Agents(t.Context(), "00u1")
+	if err != nil || len(known) != 1 || known[0].Agent != agent.ID {
 		t.Errorf("the index knows %+v, %v; the agent is %s", known, err, agent.ID)
 	}
 }
@@ -155,11 +155,11 @@ func addByHand(t *testing.T, r *rig, username string, tags map[string]string) (i
 // killDuringCreate stops the engine while CreateUser is under way, before or
 // after Amazon Connect has done it.
 func killDuringCreate(r *rig, done bool) {
-	actual := r.config.Instance
+	actual := r.config.Instances[0].Instance
 	dying := r.config
 	var engine *reconcile.Engine
 	ctx, cancel := context.WithCancel(r.t.Context())
-	dying.Instance = applyFunc{actual, func(c context.Context, change plan.Change) (string, error) {
+	dying.Instances = []reconcile.Site{{Instance: applyFunc{actual, func(c context.Context, change plan.Change) (string, error) {
 		if done {
 			if _, err := actual.Apply(c, change); err != nil {
 				r.t.Error(err)
@@ -167,7 +167,7 @@ func killDuringCreate(r *rig, done bool) {
 		}
 		cancel()
 		return "", context.Canceled
-	}}
+	}}}}
 	engine, err := reconcile.New(dying)
 	if err != nil {
 		r.t.Fatal(err)

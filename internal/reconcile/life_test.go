@@ -23,7 +23,7 @@ const day = 24 * time.Hour
 func newLife(t *testing.T, adapt ...func(*connect.Config)) *rig {
 	t.Helper()
 	r := newRig(t, nil, adapt...)
-	for _, name := range []string{"Sales", "Parked"} {
+	for _, name := range []string{"Sales", "Billing", "Parked"} {
 		if r.sim.RoutingProfileID(name) == "" {
 			if _, err := r.sim.AddRoutingProfile(name); err != nil {
 				t.Fatal(err)
@@ -181,7 +181,8 @@ func TestLife(t *testing.T) {
 		t.Fatalf("after the transfer: %+v", a)
 	}
 	// the floor moves the agent, which stands while the rules say the same
-	r.floor(a.ID, func(a *simconnect.Agent) { a.RoutingProfile = r.sim.RoutingProfileID("Billing") })
+	billing := r.sim.RoutingProfileID("Billing")
+	r.floor(a.ID, func(a *simconnect.Agent) { a.RoutingProfile = billing })
 	look(time.Minute)
 	if a, _ = r.agentOf(id); a.RoutingProfile != r.sim.RoutingProfileID("Billing") {
 		t.Fatalf("the floor's choice did not stand: %+v", a)
@@ -388,9 +389,10 @@ func TestWindows(t *testing.T) {
 	if r.suspended(held[2]) {
 		t.Error("a rejected one is suspended by the next look")
 	}
-	r.clock.Advance(47 * time.Hour)
-	r.sweep()
-	r.clock.Advance(2 * time.Hour)
+	for range 3 { // a sweep a day
+		r.clock.Advance(day)
+		r.sweep()
+	}
 	r.ask(held[2])
 	r.settle(time.Minute)
 	if !r.suspended(held[2]) {
@@ -502,7 +504,8 @@ func TestRename(t *testing.T) {
 	r := newLife(t)
 	id := r.team(1)[0]
 	old, _ := r.agentOf(id)
-	r.floor(old.ID, func(a *simconnect.Agent) { a.RoutingProfile = r.sim.RoutingProfileID("Sales") })
+	sales := r.sim.RoutingProfileID("Sales")
+	r.floor(old.ID, func(a *simconnect.Agent) { a.RoutingProfile = sales })
 	r.change(id, func(p *plan.Person) { p.Username = "new.name@example.com" })
 	r.ask(id)
 	r.settle(time.Minute)
@@ -612,7 +615,9 @@ func TestOrders(t *testing.T) {
 		t.Fatalf("journal: %q", got)
 	}
 
-	ids := r.team(1)
+	ids := []string{r.hire("00u0000").ID}
+	r.ask(ids...)
+	r.settle(time.Minute)
 	r.status(plan.StatusSuspended, ids...)
 	r.ask(ids...)
 	r.settle(time.Minute)

@@ -122,6 +122,7 @@ type visit struct {
 
 	catalog plan.Catalog
 	intent  Intent       // zero Person: none is open
+	making  bool         // the intent is of this very look
 	agents  []plan.Agent // those that the index knows
 	anew    bool         // the plan that is carried out was replaced by another one
 }
@@ -486,7 +487,7 @@ func (v *visit) repeats(e, other Entry) bool {
 		return false
 	}
 	if e.Kind == EntryChange {
-		return !e.Time.Before(v.intent.Started.Truncate(time.Microsecond))
+		return !v.making && !e.Time.Before(v.intent.Started.Truncate(time.Microsecond))
 	}
 	return e.Reason == other.Reason && e.Hold == other.Hold
 }

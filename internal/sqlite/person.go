@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"connectroster/internal/reconcile"
 )
@@ -214,8 +215,9 @@ func (p *person) save(t *tx) error {
 	return nil
 }
 
-// rewind is for a clock that went back: everything that lies in the future by
-// the clock as it was keeps its distance from now.
+// rewind is for a clock that went back by nobody knows how much: everything that
+// was written in the future has the distance from now that it had when it was
+// written.
 func rewind(t *tx) error {
 	const query = `UPDATE people SET
 			due = due - (written - ?1), again_due = again_due - (written - ?1), lease_until = lease_until - (written - ?1),
@@ -223,6 +225,18 @@ func rewind(t *tx) error {
 		WHERE state IN ('due', 'waiting', 'working') AND written > ?1`
 	if err := t.exec(query, micros(t.now)); err != nil {
 		return fmt.Errorf("correct times after the clock went back: %w", err)
+	}
+	return nil
+}
+
+// shift is for a clock that was set: everything keeps its distance from now.
+func shift(t *tx, by time.Duration) error {
+	const query = `UPDATE people SET
+			due = due + ?1, again_due = again_due + ?1, lease_until = lease_until + ?1,
+			since = since + ?1, again_since = again_since + ?1, written = ?2
+		WHERE state IN ('due', 'waiting', 'working')`
+	if err := t.exec(query, by.Microseconds(), micros(t.now)); err != nil {
+		return fmt.Errorf("correct times after the clock was set: %w", err)
 	}
 	return nil
 }

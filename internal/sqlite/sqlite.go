@@ -45,6 +45,12 @@ type Config struct {
 
 	Log *slog.Logger     // default: silent
 	Now func() time.Time // default: time.Now
+
+	// Elapsed is the time since some moment by a clock that nobody sets, which
+	// shows when the other one was set. Default: the monotonic clock of the
+	// process if Now is time.Now, and else none; then a clock that goes forward
+	// cannot be told from time that passes.
+	Elapsed func() time.Duration
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -52,6 +58,7 @@ type Store struct {
 	path   string
 	log    *slog.Logger
 	now    func() time.Time
+	passed func() time.Duration // may be nil
 	writer *writer
 	read   *sql.DB
 	lock   *os.File
@@ -90,6 +97,10 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+		if c.Elapsed == nil {
+			opened := time.Now()
+			c.Elapsed = func() time.Duration { return time.Since(opened) }
+		}
 	}
 	if c.ProbeEvery <= 0 {
 		c.ProbeEvery = 3 * time.Second
@@ -98,7 +109,7 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, log: c.Log, now: c.Now, wake: make(chan struct{}, 1), ready: newReadiness(c.ProbeEvery)}
+	s := &Store{path: path, log: c.Log, now: c.Now, passed: c.Elapsed, wake: make(chan struct{}, 1), ready: newReadiness(c.ProbeEvery)}
 	s.closed = sync.OnceValue(s.close)
 	defer func() {
 		if err != nil {

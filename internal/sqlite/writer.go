@@ -21,7 +21,7 @@ type writer struct {
 	ops      chan *op
 	stop     chan struct{} // closed: take no more
 	stopped  chan struct{} // closed: the goroutine is gone
-	last     time.Time     // of the newest transaction, to notice a clock that goes back
+	last     moment        // of the newest transaction, to notice a clock that was set
 	trouble  atomic.Bool   // a transaction failed since Ready last looked
 }
 
@@ -51,6 +51,7 @@ const (
 type tx struct {
 	*sql.Tx
 	now      time.Time
+	moment   moment
 	prepared map[string]*sql.Stmt // of the writer
 	bound    map[string]*sql.Stmt // to this transaction
 }
@@ -231,17 +232,45 @@ func (w *writer) transact(group []*op) (err error) {
 	if err := inner.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	w.last = t.now
+	w.last = t.moment
 	return nil
 }
 
-// clock puts right what a clock that went back would delay.
+// moment is the time by the clock on the wall, and by one that nobody sets.
+type moment struct {
+	wall   time.Time
+	passed time.Duration
+}
+
+// slack is how far the clock may be off before times are put right. Clocks that
+// are disciplined run a little faster or slower for a while.
+const slack = 500 * time.Millisecond
+
+// clock puts right what a clock that was set would delay or hasten: whatever
+// waits goes on to wait for as long as it was meant to, and leases last as long.
+// A machine that slept counts as one whose clock was set forward.
 func (w *writer) clock(t *tx) error {
-	if back := w.last.Sub(t.now); !w.last.IsZero() && back > time.Second {
+	t.moment.wall = t.now.Round(0) // without the monotonic clock, which Sub would use
+	if w.store.passed == nil {
+		back := w.last.wall.Sub(t.moment.wall)
+		if w.last.wall.IsZero() || back <= time.Second {
+			return nil
+		}
 		w.store.log.Warn("the clock went back", "by", back)
 		return rewind(t)
 	}
-	return nil
+	t.moment.passed = w.store.passed()
+	if w.last.wall.IsZero() {
+		return nil
+	}
+	set := t.moment.wall.Sub(w.last.wall) - (t.moment.passed - w.last.passed)
+	if set.Abs() <= slack {
+		// Small steps add up: they are judged from the same moment on.
+		t.moment = w.last
+		return nil
+	}
+	w.store.log.Warn("the clock was set", "by", set)
+	return shift(t, set)
 }
 
 func (t *tx) bind(query string) *sql.Stmt {

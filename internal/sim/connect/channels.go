@@ -50,7 +50,7 @@ func (a *Agent) showPhone() {
 	if a.AutoAcceptConfigs != nil {
 		others := slices.Clone(a.AutoAcceptConfigs)
 		others = slices.DeleteFunc(others, func(c AutoAcceptConfig) bool { return c.Channel == voice })
-		a.AutoAcceptConfigs = append(full.AutoAcceptConfigs, others...)
+		a.AutoAcceptConfigs = slices.Concat(full.AutoAcceptConfigs, others)
 	}
 	if a.PhoneNumberConfigs != nil {
 		a.PhoneNumberConfigs = full.PhoneNumberConfigs

@@ -10,7 +10,7 @@ func (in *Instance) firstCatalogue() {
 	in.routing, in.security = newCatalog(nounRouting), newCatalog(nounSecurity)
 	in.groups, in.statuses = newCatalog(nounGroup), newCatalog(nounStatus)
 	entries := []struct {
-		of *catalog
+		to *catalog
 		e  CatalogEntry
 	}{
 		{in.routing, CatalogEntry{Name: "Basic Routing Profile", Description: "A simple routing profile"}},
@@ -24,25 +24,26 @@ func (in *Instance) firstCatalogue() {
 		{in.statuses, CatalogEntry{Name: "Offline", Type: statusOffline}},
 	}
 	for _, x := range entries {
-		_, _ = x.of.add(in, x.e) // into an empty catalogue it cannot fail
+		_, _ = x.to.add(in, x.e) // into an empty catalogue it cannot fail
 	}
 }
 
-// AddDemo adds what a small contact centre has: the routing profiles Sales,
-// Support, Billing and Parked, the last without queues; the security profile
-// "No permissions"; the hierarchy EMEA and Americas with departments and teams
-// ("EMEA/Support/Tier 1"); the predefined attributes language and product; the
-// agent statuses Break, Lunch and Training. What is there already is an error.
-func (in *Instance) AddDemo() error {
+// AddDemo adds what a small contact centre has and the instance lacks: the
+// routing profiles Sales, Support, Billing and Parked, the last without queues;
+// the security profile "No permissions"; the regions EMEA and Americas with
+// departments and teams ("EMEA/Support/Tier 1"); the predefined attributes
+// language (de, en, fr) and product (Router, Phone, Cloud); the agent statuses
+// Break, Lunch and Training.
+func (in *Instance) AddDemo() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.addDemo()
+	in.addDemo()
 }
 
-func (in *Instance) addDemo() error {
+func (in *Instance) addDemo() {
 	busy := map[string]int{"VOICE": 1, "CHAT": 3, "TASK": 1, "EMAIL": 1}
 	for _, x := range []struct {
-		of *catalog
+		to *catalog
 		e  CatalogEntry
 	}{
 		{in.routing, CatalogEntry{Name: "Sales", Description: "Sales calls and chats", Queues: []string{"Sales", "Callbacks"}, Slots: busy}},
@@ -54,25 +55,16 @@ func (in *Instance) addDemo() error {
 		{in.statuses, CatalogEntry{Name: "Lunch"}},
 		{in.statuses, CatalogEntry{Name: "Training"}},
 	} {
-		if _, err := x.of.add(in, x.e); err != nil {
-			return err
-		}
+		_, _ = x.to.add(in, x.e) // refused when it is there
 	}
-	in.levelNames = []string{"Region", "Department", "Team"}
+	if in.levelNames == nil {
+		in.levelNames = []string{"Region", "Department", "Team"}
+	}
 	for _, path := range []string{"EMEA/Support/Tier 1", "EMEA/Support/Tier 2", "EMEA/Sales", "EMEA/Billing", "Americas/Support/Tier 1", "Americas/Sales"} {
-		if _, err := in.groups.addPath(in, path); err != nil {
-			return err
-		}
+		_, _ = in.groups.addPath(in, path)
 	}
-	for _, p := range []PredefinedAttribute{
-		{Name: "language", Values: []string{"de", "en", "fr"}},
-		{Name: "product", Values: []string{"Router", "Phone", "Cloud"}},
-	} {
-		if err := in.attributes.add(in, p); err != nil {
-			return err
-		}
-	}
-	return nil
+	_ = in.attributes.add(in, PredefinedAttribute{Name: "language", Values: []string{"de", "en", "fr"}})
+	_ = in.attributes.add(in, PredefinedAttribute{Name: "product", Values: []string{"Router", "Phone", "Cloud"}})
 }
 
 // addPath adds the groups that a path lacks and returns the id of the last.

@@ -112,7 +112,9 @@ func (in *Instance) controlBeginContact(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{ ContactId string }{id}, nil //nolint:revive // as the wire spells it
+	return struct {
+		ID string `json:"ContactId"`
+	}{id}, nil
 }
 
 func (in *Instance) controlChangeContact(r *http.Request) (any, error) {

@@ -204,7 +204,7 @@ func (in *Instance) Reset() {
 	in.levelNames, in.attributes, in.quick = nil, attributes{}, quickConnects{}
 	in.firstCatalogue()
 	if in.demo {
-		_ = in.addDemo() // to a fresh instance it cannot fail
+		in.addDemo()
 	}
 	in.buckets = make(map[string]*bucket)
 	in.faults = nil

@@ -16,6 +16,7 @@ type operation struct {
 type call struct {
 	operation string
 	body      map[string]any
+	narrow    string // what of path and query a list depends on
 	fault     string // the kind of fault its answer will meet, "" for none
 	unchanged bool   // the write found things as it wants them
 }

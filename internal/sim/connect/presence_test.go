@@ -41,9 +41,7 @@ func (w *world) shift(t *testing.T, size int32, f types.UserDataFilters) []types
 func TestStatusWaitsForTheContacts(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	if err := w.AddDemo(); err != nil {
-		t.Fatal(err)
-	}
+	w.AddDemo()
 	a, err := w.AddAgent(Agent{Username: "ana", RoutingProfile: "Support", HierarchyGroup: "EMEA/Support/Tier 1"})
 	if err != nil {
 		t.Fatal(err)
@@ -127,9 +125,7 @@ func TestStatusWaitsForTheContacts(t *testing.T) {
 func TestCurrentUserDataFilters(t *testing.T) {
 	t.Parallel()
 	w := start(t, func(s *Settings) { s.Quota = 0 })
-	if err := w.AddDemo(); err != nil {
-		t.Fatal(err)
-	}
+	w.AddDemo()
 	var busy []string
 	for i := range 230 {
 		profile, group := "Support", "EMEA/Support/Tier 1"
@@ -265,4 +261,40 @@ func TestContactsByHand(t *testing.T) {
 	if p, _ := w.Presence(id); p.NextStatus != "Offline" {
 		t.Errorf("signed out during a call: %+v", p)
 	}
+}
+
+// TestTokensKeepTheirFilter: a token of a list serves the list it came from.
+func TestTokensKeepTheirFilter(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.AddDemo()
+	list := func(token *string, kinds ...types.AgentStatusType) (*sdk.ListAgentStatusesOutput, error) {
+		return w.sdk.ListAgentStatuses(t.Context(), &sdk.ListAgentStatusesInput{InstanceId: aws.String(w.ID()), MaxResults: aws.Int32(2), NextToken: token, AgentStatusTypes: kinds})
+	}
+	out, err := list(nil, types.AgentStatusTypeCustom)
+	if err != nil || len(out.AgentStatusSummaryList) != 2 || out.NextToken == nil {
+		t.Fatalf("%v, %v", out, err)
+	}
+	_, err = list(out.NextToken, types.AgentStatusTypeCustom, types.AgentStatusTypeOffline)
+	wantCode(t, "another filter", err, codeInvalidParameter)
+	if out, err = list(out.NextToken, types.AgentStatusTypeCustom); err != nil || len(out.AgentStatusSummaryList) != 1 || out.NextToken != nil {
+		t.Errorf("the last page: %v, %v", out, err)
+	}
+
+	some := []Proficiency{{"language", "de", 1}, {"language", "en", 1}}
+	ana, err := w.AddAgent(Agent{Username: "ana", Proficiencies: some})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ben, err := w.AddAgent(Agent{Username: "ben", Proficiencies: some})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &sdk.ListUserProficienciesInput{InstanceId: aws.String(w.ID()), UserId: &ana.ID, MaxResults: aws.Int32(1)}
+	first, err := w.sdk.ListUserProficiencies(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.UserId, in.NextToken = &ben.ID, first.NextToken
+	wantCode(t, "the token of another agent", do(w.sdk.ListUserProficiencies(t.Context(), in)), codeInvalidParameter)
 }

@@ -166,7 +166,7 @@ func (in *Instance) handler(o operation) http.Handler {
 		if !in.pause(r.Context(), in.latency()) {
 			return
 		}
-		c := &call{operation: o.name, body: body}
+		c := &call{operation: o.name, body: body, narrow: narrow(r)}
 		fault, err := in.admit(o, r, c, bodyErr)
 		var answer *reply
 		switch {
