@@ -340,4 +340,3 @@ func grouped[T any](items []T, by func(T) string) []bundle[T] {
 	})
 	return out
 }
-
