@@ -122,6 +122,9 @@ func scriptOkta(ts *testscript.TestScript, neg bool, args []string) {
 	case "name":
 		s.do(http.MethodPatch, person, map[string]string{"firstName": value(2), "lastName": value(3)}, nil)
 	case "login":
+		var user struct{ ID string }
+		s.do(http.MethodGet, person, nil, &user)
+		person = s.okta + "/_sim/people/" + user.ID
 		s.do(http.MethodPost, person+"/app-username", map[string]string{"app": "Amazon Connect", "userName": value(2)}, nil)
 		s.do(http.MethodPatch, person, map[string]string{"login": value(2)}, nil)
 	case "profile":
@@ -138,14 +141,11 @@ func scriptOkta(ts *testscript.TestScript, neg bool, args []string) {
 // group gives the id of a group.
 func (s stage) group(name string) string {
 	var state struct {
-		Groups []struct {
-			ID      string
-			Profile struct{ Name string }
-		}
+		Groups []struct{ ID, Name string }
 	}
 	s.do(http.MethodGet, s.okta+"/_sim/state", nil, &state)
 	for _, g := range state.Groups {
-		if g.Profile.Name == name {
+		if g.Name == name {
 			return g.ID
 		}
 	}
@@ -221,7 +221,7 @@ func scriptRoster(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	missing := func(re *regexp.Regexp) bool { return !re.MatchString(lines) }
-	for end := time.Now().Add(60 * time.Second); slices.ContainsFunc(want, missing); <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(8 * time.Second); slices.ContainsFunc(want, missing); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			ts.Fatalf("the roster never matched %q:\n%s", args, lines)
 		}
@@ -299,7 +299,7 @@ func scriptSweep(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	before := started()
 	scriptHTTP(ts, false, []string{"POST", "unix:connectroster.db.sock:/v1/sweep"})
-	for end := time.Now().Add(60 * time.Second); started() == before; <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(8 * time.Second); started() == before; <-time.After(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			ts.Fatalf("the sweep never ended")
 		}
