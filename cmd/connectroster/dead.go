@@ -109,9 +109,10 @@ func deadShowCommand(o *remoteOptions) *cobra.Command {
 
 func deadReplayCommand(o *remoteOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:     "replay USER...",
-		Short:   "Ask for people again who were given up",
-		Long:    `Ask for people again who were given up: the daemon looks at them at once, with no attempts counted.`,
+		Use:   "replay USER...",
+		Short: "Ask for people again who were given up",
+		Long: `Ask for people again who were given up: the daemon looks at them at once, with no
+attempts counted.`,
 		Example: "  connectroster dead replay 00u1abcd2EFGHijkl3m4",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
