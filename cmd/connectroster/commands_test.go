@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 var update = flag.Bool("update", false, "write the files that are made from the program")
@@ -94,26 +93,8 @@ func commandReference() string {
 		if cmd.Example != "" {
 			fmt.Fprintf(&out, "\n```\n%s\n```\n", strings.TrimRight(cmd.Example, "\n"))
 		}
-		var rows []string
-		cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Hidden || f.Name == "help" {
-				return
-			}
-			kind, usage := pflag.UnquoteUsage(f)
-			name := "--" + f.Name
-			if f.Shorthand != "" {
-				name = "-" + f.Shorthand + ", " + name
-			}
-			if kind != "" {
-				name += " " + kind
-			}
-			if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
-				usage += " (default `" + f.DefValue + "`)"
-			}
-			rows = append(rows, fmt.Sprintf("| `%s` | %s |", name, usage))
-		})
-		if len(rows) > 0 {
-			fmt.Fprintf(&out, "\n| flag | meaning |\n|---|---|\n%s\n", strings.Join(rows, "\n"))
+		if flags := cmd.NonInheritedFlags(); flags.HasAvailableFlags() {
+			fmt.Fprintf(&out, "\n```\n%s```\n", flags.FlagUsages())
 		}
 	})
 	return out.String()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +66,7 @@ func deadListCommand(o *remoteOptions) *cobra.Command {
 				}
 				rows := []row{{cells: []string{"PERSON", "SINCE", "ATTEMPTS", "REASON"}, colours: []colour{faint, faint, faint, faint}}}
 				for _, d := range dead {
-					rows = append(rows, row{cells: []string{d.Person, moment(d.Last), fmt.Sprint(d.Attempts), d.Reason}, colours: []colour{bold}})
+					rows = append(rows, row{cells: []string{d.Person, moment(d.Last), strconv.Itoa(d.Attempts), d.Reason}, colours: []colour{bold}})
 				}
 				p.table(0, rows)
 				return nil
