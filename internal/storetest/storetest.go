@@ -132,6 +132,7 @@ func tests() map[string]func(*fixture) {
 		"Drop":             testDrop,
 		"Erase":            testErase,
 		"GuardWindows":     testGuardWindows,
+		"GuardGroups":      testGuardGroups,
 		"GuardAgain":       testGuardAgain,
 		"GuardHolds":       testGuardHolds,
 		"GuardAnew":        testGuardAnew,
