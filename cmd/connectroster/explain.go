@@ -76,7 +76,7 @@ func (p *printer) explained(e *app.Explained) {
 		p.heading("Queue")
 		text := string(q.State)
 		if q.Attempts > 0 {
-			text += fmt.Sprintf(", after %s", count(q.Attempts, "failed attempt", "failed attempts"))
+			text += ", after " + count(q.Attempts, "failed attempt", "failed attempts")
 		}
 		if q.State == reconcile.StateWaiting {
 			text += ", due " + moment(q.Due)
