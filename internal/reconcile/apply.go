@@ -98,6 +98,12 @@ func (v *visit) failed(ctx context.Context, change plan.Change, before Intent, s
 		return v.givenUp(ctx, change, before, err)
 	case waits && change.Action == plan.Create:
 		return v.undone(ctx, before, err)
+	case waits && v.intent.Making():
+		v.intent.Creates = before.Creates // it was put off, not lost
+		if save := v.Intents.SaveIntent(ctx, v.intent); save != nil {
+			return fmt.Errorf("save the intent: %w", save)
+		}
+		return err
 	case waits:
 		return err
 	case stopped:
