@@ -169,7 +169,7 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 	var answer string
 	var status int
 	err = errors.New("never asked")
-	for end := time.Now().Add(8 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(100 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
 		status, answer, err = call(http.MethodGet, absolute(ts, args[0]), nil, nil)
 		if err == nil && status < 400 && want.MatchString(answer) != neg {
 			fmt.Fprint(ts.Stdout(), answer)
