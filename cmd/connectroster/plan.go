@@ -274,7 +274,7 @@ func (p *printer) totals(doc *app.Document) {
 		}
 	}
 	if len(parts) == 0 {
-		p.text(bold, "", 0, "Nothing to do.")
+		p.text(bold, "", 0, "There is nothing to do.")
 		return
 	}
 	text := strings.Join(parts, ", ") + "."
