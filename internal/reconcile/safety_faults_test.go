@@ -63,6 +63,8 @@ func TestReadFaultsRemoveNobody(t *testing.T) {
 			must(t, c.org.Join(returner, c.groups[0]))
 			c.sweepAndCatchUp()
 			c.settle(time.Minute)
+			c.clock.Advance(3 * time.Hour) // so that the log that is read has few of all these events
+			c.sweepAndCatchUp()
 			writes := len(c.sim.Ledger())
 			looked := []string{ids[0], ids[1], returner, ids[len(ids)-1]}
 
