@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"connectroster/internal/connect"
 	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 	simconnect "connectroster/internal/sim/connect"
@@ -208,7 +209,8 @@ func TestGuardCannotBeWalkedAround(t *testing.T) {
 // skilled makes agents as rich as the instance has them, each another way.
 func skilled(t *testing.T) (*rig, []string) {
 	t.Helper()
-	r := newLife(t)
+	r := newLife(t, func(c *connect.Config) { c.Reads = connect.Reads{Hierarchy: true, Proficiencies: true} })
+	r.clock.Advance(10 * time.Minute) // so that the catalog is read anew
 	must(t, r.sim.SetHierarchyLevels("Region", "Team"))
 	must(t, r.sim.AddPredefinedAttribute("language", "de", "fr", "it"))
 	_, err := r.sim.AddHierarchyPath("EMEA/Support")
@@ -231,25 +233,23 @@ func skilled(t *testing.T) (*rig, []string) {
 	}
 	r.restart()
 	r.sweep()
-	r.clock.Advance(10 * time.Minute) // the catalog is read anew
-	r.hire("00u1")
-	r.ask("00u1")
-	r.settle(time.Minute)
-	r.t.Log(r.journal("00u1"), r.outcomes[len(r.outcomes)-1])
 	ids := r.team(100)
+	analyst := r.sim.SecurityProfileID("QualityAnalyst")
 	for n, id := range ids {
 		a, _ := r.agentOf(id)
+		routing := r.sim.RoutingProfileID([]string{"Sales", "Billing", "Basic Routing Profile"}[n%3])
 		r.floor(a.ID, func(a *simconnect.Agent) {
-			a.RoutingProfile = r.sim.RoutingProfileID([]string{"Sales", "Billing", "Basic Routing Profile"}[n%3])
+			a.RoutingProfile = routing
 			a.HierarchyGroup = []string{other, a.HierarchyGroup}[n%2]
 			if n%4 == 0 {
-				a.SecurityProfiles = append(a.SecurityProfiles, r.sim.SecurityProfileID("QualityAnalyst"))
+				a.SecurityProfiles = append(a.SecurityProfiles, analyst)
 			}
 			a.Proficiencies = append(a.Proficiencies, simconnect.Proficiency{Attribute: "language", Value: []string{"fr", "it"}[n%2], Level: float64(n%5 + 1)})
 			a.PhoneConfig.AfterContactWorkTimeLimit = n
 			a.PhoneConfig.AutoAccept = n%2 == 1
 			if n%5 == 0 {
 				a.PhoneConfig.PhoneType, a.PhoneConfig.DeskPhoneNumber, a.PhoneConfig.AutoAccept = "DESK_PHONE", fmt.Sprintf("+49301234%04d", n), false
+				a.PhoneNumberConfigs = []simconnect.PhoneNumberConfig{{Channel: "VOICE", PhoneType: "DESK_PHONE", PhoneNumber: a.PhoneConfig.DeskPhoneNumber}}
 			}
 		})
 	}
