@@ -53,7 +53,7 @@ func newCompany(t *testing.T, sizes ...int) *company {
 	must(t, err)
 	t.Cleanup(client.Close)
 	c.organize(sizes)
-	must(t, c.sim.ChangeSettings(func(s *simconnect.Settings) { s.Quota = 0 }))
+	must(t, c.sim.ChangeSettings(quotaOff))
 
 	groups := func() []string { return c.mapped }
 	c.dir, err = okta.NewDirectory(okta.DirectoryConfig{Client: client, Groups: groups, App: appName})
