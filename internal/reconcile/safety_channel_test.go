@@ -242,7 +242,11 @@ func TestCallsOfARemoval(t *testing.T) {
 	for way, leave := range map[string]func(id string) error{
 		"group":   func(id string) error { return c.org.Leave(id, c.groups[0]) },
 		"status":  c.org.Deactivate,
-		"deleted": func(id string) error { _ = c.org.Deactivate(id); return c.org.Delete(id) },
+		"deleted": func(id string) error {
+			must(t, c.org.Deactivate(id))
+			c.clock.Advance(time.Second)
+			return c.org.Delete(id)
+		},
 	} {
 		id := c.staff[0][len(way)]
 		must(t, leave(id))
