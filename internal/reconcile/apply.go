@@ -25,6 +25,10 @@ func (v *visit) apply(ctx context.Context, change plan.Change) error {
 	if err := v.make(ctx, v.resumed(change), hold); err != nil {
 		return err
 	}
+	if change.Action == plan.Adopt { // now that it is ours, the rules have a say
+		v.agents = slices.DeleteFunc(v.agents, func(a plan.Agent) bool { return a.ID == change.Agent })
+		return v.decideAnew(ctx, *change.After)
+	}
 	return wait
 }
 
