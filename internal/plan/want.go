@@ -28,8 +28,8 @@ type wanted struct {
 	afterWork  map[Channel]int
 	persistent *bool
 
-	said [len(fields)]bool      // whether anybody says something, in the order of the fields
-	who  [len(fields)]Authority // and who decides afterwards
+	said [len(fields)]bool       // whether anybody says something, in the order of the fields
+	who  *[len(fields)]Authority // and who decides afterwards
 }
 
 func (w *wanted) says(f Field) bool { return len(w.from[f]) > 0 }
@@ -116,7 +116,7 @@ func (r *roster) sharedBy(v verdict) (key []byte, shared bool) {
 func (r *roster) build(p *Person, name string, persona Persona, sets []match, inUse bool) *built {
 	b := builder{roster: r, p: p, admin: persona.AllowAdmin, w: &wanted{
 		agent:   Agent{Deployment: r.settings.Deployment, State: StateActive},
-		persona: name, from: map[Field][]string{}, autoAccept: map[Channel]bool{}, afterWork: map[Channel]int{},
+		persona: name, who: &[len(fields)]Authority{}, from: map[Field][]string{}, autoAccept: map[Channel]bool{}, afterWork: map[Channel]int{},
 	}}
 	for _, m := range sets {
 		b.lay(m.rule.Set, m.rule.Name, m.groups)
