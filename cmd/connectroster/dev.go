@@ -29,6 +29,7 @@ const (
 	devToken   = "dev-token-of-the-playground"
 	devApp     = "Amazon Connect"
 	devRouting = "Basic Routing Profile"
+	devQueue   = "Connect Queue Sales" // a group that the rule of queues matches
 )
 
 type devOptions struct {
@@ -141,6 +142,7 @@ type playground struct {
 	orgURL      string
 	group       string // id
 	hook        simokta.Hook
+	socket      string // of the daemon
 	daemon      *daemon
 	servers     []*http.Server
 }
@@ -156,6 +158,7 @@ func (p *playground) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.socket = cfg.Socket
 	// The daemon finds Amazon Connect as any program with the AWS SDK does.
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL_CONNECT":            p.instanceURL,
@@ -244,7 +247,7 @@ func (p *playground) simulate(ctx context.Context) error {
 
 // devConfig is the configuration of the playground, as a user would write it.
 const devConfig = `name: dev
-policy: create-only
+policy: %s
 listen: 127.0.0.1:0
 admin_listen: 127.0.0.1:0
 allow_loopback: true
@@ -263,12 +266,19 @@ personas:
     routing_profile: %s
     security_profiles: [Agent]
     voice: {type: soft_phone, auto_accept: false, after_contact_work: 30s}
-
+%s
 rules:
   - {groups: [%s], persona: agent}
+  - {groups: ["/^Connect Queue (?<queue>.+)$/"], set: {routing_profile: "{queue}"}}
 
-store: {sqlite: connectroster.db}
+%sstore: {sqlite: connectroster.db}
 `
+
+// devParked and devLeavers are what policy sync needs.
+const (
+	devParked  = "  parked: {routing_profile: Parked, security_profiles: [No permissions]}\n"
+	devLeavers = "leavers: {suspend_as: parked, delete_after: 7d}\n"
+)
 
 // devAuth is the part that gives access to Okta's API. Ten seconds are the least
 // that the System Log may be read at, so that nobody waits long here.
@@ -283,12 +293,12 @@ func (p *playground) configure() (*config.Config, error) {
 	if rate == 0 {
 		rate = 1000
 	}
-	auth := ""
+	policy, auth, parked, leavers := "upsert-only", "", "", ""
 	if !p.options.hookOnly {
-		auth = fmt.Sprintf(devAuth, p.orgURL, devApp)
+		policy, auth, parked, leavers = "sync", fmt.Sprintf(devAuth, p.orgURL, devApp), devParked, devLeavers
 	}
 	path := filepath.Join(p.dir, "connectroster.yaml")
-	text := fmt.Sprintf(devConfig, auth, p.instance.ID(), p.instance.Region(), rate, devRouting, devGroup)
+	text := fmt.Sprintf(devConfig, policy, auth, p.instance.ID(), p.instance.Region(), rate, devRouting, parked, devGroup, leavers)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the playground's configuration: %w", err)
 	}
@@ -312,6 +322,10 @@ func (p *playground) furnish() error {
 		return err
 	}
 	p.group = group.ID
+	p.instance.AddDemo()
+	if _, err := p.org.AddGroup(devQueue); err != nil {
+		return err
+	}
 	app, err := p.org.AddApp(simokta.NewApp{Label: devApp})
 	if err != nil {
 		return err
@@ -327,7 +341,9 @@ func (p *playground) furnish() error {
 func (p *playground) wire(ctx context.Context) error {
 	ours := fmt.Sprintf("event.target.?[type eq 'UserGroup' && id eq '%s'].size()>0", p.group)
 	events := []string{"group.user_membership.add", "group.user_membership.remove"}
+	filters := map[string]string{"group.user_membership.add": ours, "group.user_membership.remove": ours}
 	if !p.options.hookOnly {
+		filters = nil // the groups of queues are meant by a pattern, which no filter of Okta's can test
 		events = append(events, "user.lifecycle.activate", "user.lifecycle.deactivate", "user.lifecycle.suspend", "user.lifecycle.unsuspend", "user.account.update_profile")
 	}
 	var err error
@@ -335,7 +351,7 @@ func (p *playground) wire(ctx context.Context) error {
 		Name:       "connectroster",
 		URI:        "http://" + p.daemon.Addr() + "/hooks/okta",
 		Events:     events,
-		Filters:    map[string]string{"group.user_membership.add": ours, "group.user_membership.remove": ours},
+		Filters:    filters,
 		AuthHeader: devHeader,
 		AuthValue:  devSecret,
 	})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,8 @@ import (
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run executes one command line and gives the exit code: 0 ok, 1 failure.
+// run executes one command line and gives the exit code: 0 ok, 1 failure, 2 there
+// are changes, for plan --detailed-exitcode alone.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -26,6 +28,9 @@ func run(args []string) int {
 	root := command()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
+		if errors.Is(err, errChanges) {
+			return 2
+		}
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(os.Stderr, "connectroster: "+err.Error())
 		}
@@ -47,11 +52,18 @@ they can take calls.
 
 Try it on this machine, without any account:
 
-  connectroster dev`,
+  connectroster dev
+
+With a daemon running, plan shows what it would do, explain why somebody has the
+agent that they have, and holds what waits for approval.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(
+		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
+		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
+	)
 	return root
 }
 
@@ -61,4 +73,30 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%s takes no arguments, but was given %q; see %s --help", cmd.CommandPath(), args, cmd.CommandPath())
 	}
 	return nil
+}
+
+// group makes a command that only holds others. Alone it shows its help; a word
+// that is none of its commands is an error.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var known []string
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				known = append(known, c.Name())
+			}
+		}
+		return fmt.Errorf("unknown command %q for %q; there are: %s", args[0], cmd.CommandPath(), strings.Join(known, ", "))
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	// The flags after a wrong word are those of the command that was meant.
+	cmd.SetFlagErrorFunc(func(at *cobra.Command, err error) error {
+		if wrong := at.ValidateArgs(at.Flags().Args()); at == cmd && wrong != nil {
+			return wrong
+		}
+		return err
+	})
+	return cmd
 }

@@ -60,7 +60,7 @@ does not work, or is left to be done by hand.`,
 	f.StringVar(&o.app, "app", "", "the label or id of the Amazon Connect `app`, in place of okta.app")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	cmd.AddCommand(oktaSetupCommand(&o), oktaStatusCommand(&o), oktaRotateCommand(&o), oktaRemoveCommand(&o))
-	return cmd
+	return group(cmd)
 }
 
 func oktaSetupCommand(o *oktaOptions) *cobra.Command {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 	simconnect "connectroster/internal/sim/connect"
 	simokta "connectroster/internal/sim/okta"
@@ -45,11 +46,7 @@ func newShow(out io.Writer, people int, rate float64) *show {
 
 func isTerminal(out any) bool {
 	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && terminalWidth(f) >= 0
 }
 
 // every is the time between two progress lines.
@@ -130,8 +127,10 @@ func (s *show) line(o reconcile.Outcome, took time.Duration) {
 		fmt.Fprintf(s.out, "  %-32s refused: %s\n", login, o.Refusal.Reason)
 	case o.Err != nil:
 		fmt.Fprintf(s.out, "  %-32s %s\n", login, o.Verdict.Reason)
-	case o.Action != "":
+	case o.Action == plan.Create:
 		fmt.Fprintf(s.out, "  %-32s event -> agent in %8s   %s\n", login, took.Round(time.Millisecond), o.Agent)
+	case o.Action != "":
+		fmt.Fprintf(s.out, "  %-32s %-14s in %8s   %s\n", login, o.Action, took.Round(time.Millisecond), o.Agent)
 	}
 }
 
@@ -201,17 +200,39 @@ func (s *show) summary(p *playground) bool {
 
 // next says what to try.
 func (s *show) next(p *playground) {
+	first := s.users[0]
 	fmt.Fprintf(s.out, `
 Try next, in another terminal:
 
   1. Hire somebody and watch the line appear here:
      curl -s -d '{"firstName":"Grace","lastName":"Hopper","login":"grace@example.com","groups":[%q]}' %s/_sim/people
-
-  2. See what Amazon Connect was asked to do, call by call:
+`, devGroup, p.orgURL)
+	if !p.options.hookOnly {
+		fmt.Fprintf(s.out, `
+  2. Give %s another queue, or suspend them in Okta, and watch Amazon Connect follow:
+     curl -s -d '{"group":%q}' %s/_sim/people/%s/join
+     curl -s -X POST %s/_sim/people/%s/suspend
+`, first.Login, devQueue, p.orgURL, first.ID, p.orgURL, first.ID)
+	}
+	fmt.Fprintf(s.out, `
+  3. Ask why somebody is what they are, what would be done now, and what was:
+     connectroster explain --socket %[1]s %[2]s
+     connectroster plan --socket %[1]s
+     connectroster journal --socket %[1]s
+`, p.socket, first.Login)
+	if !p.options.hookOnly {
+		fmt.Fprintf(s.out, `
+  4. Take everybody out of the group at once: a few are suspended, the rest waits for you:
+     curl -s -X POST %s/_sim/groups/%s/empty
+     connectroster holds --socket %s
+`, p.orgURL, p.group, p.socket)
+	}
+	fmt.Fprintf(s.out, `
+  5. See what Amazon Connect was asked to do, call by call:
      curl -s %s/_sim/ledger
 
 Ctrl-C ends it.
-`, devGroup, p.orgURL, p.instanceURL)
+`, p.instanceURL)
 }
 
 // sameName reports whether the agent bears the name that Okta shows. Hooks tell

@@ -24,7 +24,7 @@ Both can be looked at and changed while they run, under /_sim/. They listen on
 this machine only and must never stand where real ones belong.`,
 	}
 	cmd.AddCommand(simulateConnectCommand(), simulateOktaCommand())
-	return cmd
+	return group(cmd)
 }
 
 func simulateConnectCommand() *cobra.Command {
@@ -37,9 +37,18 @@ func simulateConnectCommand() *cobra.Command {
 		Use:   "connect",
 		Short: "Run a simulated Amazon Connect instance",
 		Long: `Run a simulated Amazon Connect instance. Point any AWS SDK or the AWS CLI at it
-with the variable that it prints; any credentials will do.`,
+with the variable that it prints; any credentials will do.
+
+The instance has what a small contact centre has: the routing profiles Sales,
+Support, Billing and Parked (without queues) beside "Basic Routing Profile", the
+security profile "No permissions" beside those of a fresh instance, a hierarchy
+such as EMEA/Support/Tier 1, the predefined attributes language and product.
+Under /_sim/ you play the floor: change agents as a supervisor does, make them
+busy, rename what they refer to. GET /_sim/ lists the routes.`,
 		Example: `  connectroster simulate connect
-  AWS_ENDPOINT_URL_CONNECT=http://127.0.0.1:8081 aws connect list-users --instance-id 11111111-2222-3333-4444-555555555555`,
+  AWS_ENDPOINT_URL_CONNECT=http://127.0.0.1:8081 aws connect list-users --instance-id 11111111-2222-3333-4444-555555555555
+  curl -s -d '{"Username":"ana.silva@example.com","HierarchyGroupId":"EMEA/Support/Tier 1"}' http://127.0.0.1:8081/_sim/agents
+  curl -s -X PUT http://127.0.0.1:8081/_sim/denied/UpdateUserRoutingProfile`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Settings = &set
@@ -48,8 +57,8 @@ with the variable that it prints; any credentials will do.`,
 				return err
 			}
 			return simulate(cmd.Context(), listen, sim, func(url string) {
-				fmt.Fprintf(cmd.OutOrStdout(), "Amazon Connect simulator: instance %s in %s\n\n  AWS_ENDPOINT_URL_CONNECT=%s\n  control and statistics   %s/_sim/stats\n",
-					sim.ID(), sim.Region(), url, url)
+				fmt.Fprintf(cmd.OutOrStdout(), "Amazon Connect simulator: instance %s in %s\n\n  AWS_ENDPOINT_URL_CONNECT=%s\n  control                  %s/_sim/\n  statistics               %s/_sim/stats\n",
+					sim.ID(), sim.Region(), url, url, url)
 			})
 		},
 	}
@@ -60,6 +69,7 @@ with the variable that it prints; any credentials will do.`,
 	f.StringVar(&set.IdentityType, "identity-type", set.IdentityType, "SAML, CONNECT_MANAGED or EXISTING_DIRECTORY")
 	f.Float64Var(&set.Limit.Rate, "rate", set.Limit.Rate, "calls per second and operation; 0 is without limit")
 	f.IntVar(&set.Limit.Burst, "burst", set.Limit.Burst, "calls at once and operation")
+	f.BoolVar(&c.Demo, "demo", true, "add what a small contact centre has; false is a fresh instance")
 	f.IntVar(&set.Quota, "quota", set.Quota, "how many users the instance holds")
 	return cmd
 }

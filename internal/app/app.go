@@ -8,15 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"connectroster/internal/config"
-	"connectroster/internal/connect"
 	"connectroster/internal/okta"
 	"connectroster/internal/reconcile"
 )
@@ -28,6 +24,8 @@ type Backend interface {
 	reconcile.Index
 	reconcile.Intents
 	reconcile.Notes
+	reconcile.Tombstones
+	reconcile.Guard
 	reconcile.Journal
 
 	// Wake is signalled after somebody may have become due.
@@ -47,8 +45,33 @@ type Backend interface {
 	// none.
 	Replay(ctx context.Context, person string) error
 
+	// Drop gives a dead letter up for good. ErrNotFound means that the person is
+	// none.
+	Drop(ctx context.Context, person string) error
+
 	// Ready reports why a request could not be stored now, or nil.
 	Ready(ctx context.Context) error
+
+	// Verify checks the journal of one person, or all of it for an empty id. A
+	// *reconcile.BrokenChainError names the first bad entry.
+	Verify(ctx context.Context, person string) error
+
+	// Anchor ties the ends of all chains of the journal together.
+	Anchor(ctx context.Context) error
+
+	// Erase takes away what is personal of somebody from all that is kept. Open
+	// counts what must stay until the outcome of a creation is known.
+	Erase(ctx context.Context, person string) (Erased, error)
+}
+
+// Erased counts what Erase took away.
+type Erased = struct {
+	Entries    int `json:"entries"`
+	Facts      int `json:"facts"`
+	Tombstones int `json:"tombstones"`
+	Holds      int `json:"holds"`
+	Intents    int `json:"intents"`
+	Open       int `json:"open"`
 }
 
 // Config is what an App is built from.
@@ -71,8 +94,11 @@ type App struct {
 	observe  func(reconcile.Outcome)
 	hook     *okta.Hook
 	client   *okta.Client // of Okta's API; nil in hook-only mode
-	instance *connect.Instance
+	sites    []*site
 	engine   *reconcile.Engine
+	guard    *guard
+	notifier *notifier
+	tracker  tracker
 
 	admin   *http.ServeMux
 	servers []*endpoint
@@ -86,8 +112,7 @@ type App struct {
 	counts  outcomes
 	calls   calls
 	watch   watch
-
-	info atomic.Pointer[connect.Info]
+	stopped <-chan struct{} // closed when the app begins to stop
 }
 
 // New wires an App. It opens no port and calls nobody.
@@ -103,17 +128,22 @@ func New(ctx context.Context, c Config) (*App, error) {
 		a.now = time.Now
 	}
 	a.calls.log = a.log
+	index := &owners{Index: c.Backend}
+	queue := ranked{c.Backend, index}
+	a.guard = &guard{Guard: c.Backend}
+	a.notifier = newNotifier(notifierConfig{Deployment: c.Config.Name, Webhook: c.Config.Webhook, CAFile: c.Config.Okta.CAFile, AllowLoopback: c.Config.AllowLoopback, Log: a.log, Now: a.now})
 	engine := reconcile.Config{
 		Settings: c.Config.Settings(),
-		Queue:    c.Backend, Index: c.Backend, Intents: c.Backend, Notes: c.Backend, Journal: c.Backend,
-		Log: a.log, Now: a.now, Observe: a.settled, Progress: a.watch.progress,
+		Queue:    queue, Index: index, Intents: c.Backend, Notes: c.Backend, Tombstones: c.Backend, Guard: a.guard, Journal: c.Backend,
+		Scope: c.Config.Hash(), Limits: limits(c.Config.Guard), WaitForContacts: c.Config.WaitForContacts,
+		Log: a.log, Now: a.now, Observe: a.settled, Progress: a.watch.progress, Notify: a.notifier.tell,
 	}
 	hook := okta.HookConfig{
 		Secrets: secrets(c.Config, a.log),
 		Header:  c.Config.Okta.Hook.Header,
 		Groups:  c.Config.Groups,
 		MaxBody: int64(c.Config.Okta.Hook.MaxBody),
-		Queue:   c.Backend,
+		Queue:   queue,
 		Log:     a.log,
 		Now:     a.now,
 	}
@@ -130,25 +160,25 @@ func New(ctx context.Context, c Config) (*App, error) {
 	if a.hook, err = okta.NewHook(hook); err != nil {
 		return nil, fmt.Errorf("set up the hook: %w", err)
 	}
-	if a.instance, err = connect.New(ctx, connect.Config{
-		Instance:      c.Config.Connect.Instance,
-		Region:        c.Config.Connect.Region,
-		Profile:       c.Config.Connect.Profile,
-		Deployment:    c.Config.Name,
-		Rate:          c.Config.Connect.Rate,
-		Burst:         c.Config.Connect.Burst,
-		AllowLoopback: c.Config.AllowLoopback,
-		Observe:       a.calls.add,
-		Log:           a.log,
-		Now:           a.now,
-	}); err != nil {
+	if a.sites, err = newSites(ctx, a); err != nil {
 		return nil, fmt.Errorf("set up Amazon Connect: %w", err)
 	}
-	engine.Instance = a.instance
+	for _, s := range a.sites {
+		engine.Instances = append(engine.Instances, reconcile.Site{Name: s.name, Instance: s.instance})
+	}
 	if a.engine, err = reconcile.New(engine); err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// limits gives the limits of the guard as the configuration says.
+func limits(g config.Guard) reconcile.Limits {
+	return reconcile.Limits{
+		Short: g.Short, Long: g.Long, HoldFor: g.HoldFor,
+		StatusCount: g.StatusCount, StatusShare: float64(g.StatusShare), GroupCount: g.GroupCount,
+		LongCount: g.LongCount, LongShare: float64(g.LongShare), MoveCount: g.MoveCount, MoveShare: float64(g.MoveShare),
+	}
 }
 
 // useAPI makes Okta's API the directory and its System Log the feed.
@@ -207,16 +237,17 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	looking, end := context.WithCancel(context.WithoutCancel(ctx))
 	running, cancel := context.WithCancel(looking)
-	a.cancel, a.end = cancel, end
+	a.cancel, a.end, a.stopped = cancel, end, running.Done()
 	for _, s := range a.servers {
 		a.loops.Go(s.serve)
 	}
+	a.loops.Go(func() { a.notifier.run(running) })
 	a.loops.Go(func() { a.relay(running) })
 	a.loops.Go(func() { a.work(running, looking) })
 	a.log.Info("started", "name", a.cfg.Name, "policy", string(a.cfg.Policy), "mode", a.cfg.Mode(),
 		"listen", a.Addr(), "admin", a.AdminAddr(), "socket", a.cfg.Socket, "version", a.version)
 	if !a.cfg.APIMode() {
-		a.log.Warn("hook-only mode: there is no Okta API access, so lost events are not found and leavers are not seen")
+		a.log.Warn("hook-only mode: there is no Okta API access, so lost events are not found, and the agents of leavers are not removed")
 	}
 	return nil
 }
@@ -238,20 +269,14 @@ func (a *App) Stop(ctx context.Context) error {
 	}
 	a.loops.Wait()
 	a.end()
-	a.instance.Close()
-	if a.client != nil {
-		a.client.Close()
-	}
+	a.hangUp()
 	a.log.Info("stopped")
 	return errors.Join(errs...)
 }
 
 // close gives up what New and Start have opened, where nothing is served yet.
 func (a *App) close() {
-	a.instance.Close()
-	if a.client != nil {
-		a.client.Close()
-	}
+	a.hangUp()
 	for _, s := range a.servers {
 		_ = s.listener.Close()
 	}
@@ -264,14 +289,14 @@ func (a *App) Addr() string { return a.servers[0].listener.Addr().String() }
 // AdminAddr is where metrics are served.
 func (a *App) AdminAddr() string { return a.servers[1].listener.Addr().String() }
 
-// check reads the instance and refuses one that cannot be worked with.
-func (a *App) check(ctx context.Context) error {
-	info, err := a.instance.Check(ctx)
-	if err != nil {
-		return fmt.Errorf("check the instance: %w", err)
+// hangUp drops what connections are left.
+func (a *App) hangUp() {
+	for _, s := range a.sites {
+		s.instance.Close()
 	}
-	a.info.Store(&info)
-	return nil
+	if a.client != nil {
+		a.client.Close()
+	}
 }
 
 // secrets gives the valid hook secrets at every delivery, so that a secret in a
@@ -295,84 +320,4 @@ func secrets(c *config.Config, log *slog.Logger) func() []string {
 		last = now
 		return last
 	}
-}
-
-// endpoint is one listener with its server.
-type endpoint struct {
-	listener net.Listener
-	server   *http.Server
-	log      *slog.Logger
-}
-
-func (e *endpoint) serve() {
-	if err := e.server.Serve(e.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		e.log.Error("an endpoint stopped", "address", e.listener.Addr().String(), "error", err)
-	}
-}
-
-func (e *endpoint) shutdown(ctx context.Context) error {
-	if err := e.server.Shutdown(ctx); err != nil {
-		return errors.Join(err, e.server.Close())
-	}
-	return nil
-}
-
-// listen opens the hook endpoint, the admin endpoint and the socket, in that
-// order.
-func (a *App) listen(ctx context.Context) error {
-	var open net.ListenConfig
-	hooks, err := open.Listen(ctx, "tcp", a.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("listen for hooks (config key listen): %w", err)
-	}
-	a.serve(hooks, a.hookRoutes())
-	admin, err := open.Listen(ctx, "tcp", a.cfg.AdminListen)
-	if err != nil {
-		return fmt.Errorf("listen for metrics (config key admin_listen): %w", err)
-	}
-	a.serve(admin, a.adminRoutes())
-	socket, err := listenSocket(ctx, a.cfg.Socket)
-	if err != nil {
-		return fmt.Errorf("listen on the socket %s (config key socket): %w", a.cfg.Socket, err)
-	}
-	a.serve(socket, a.apiRoutes())
-	return nil
-}
-
-// listenSocket opens a Unix socket that only this user can use. One that nobody
-// answers at was left behind by a crash and is removed.
-func listenSocket(ctx context.Context, path string) (net.Listener, error) {
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode().Type() != os.ModeSocket {
-			return nil, errors.New("a file that is no socket is in the way")
-		}
-		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
-			return nil, errors.Join(errors.New("another process serves it"), conn.Close())
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
-}
-
-// serve adds an endpoint. The limits hold against clients that send or read
-// slowly on purpose: Okta itself gives up after 3 seconds.
-func (a *App) serve(l net.Listener, h http.Handler) {
-	a.servers = append(a.servers, &endpoint{listener: l, log: a.log, server: &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       8 * time.Second,
-		WriteTimeout:      10 * time.Second,
-		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}})
 }

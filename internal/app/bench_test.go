@@ -268,7 +268,7 @@ func busy(ctx context.Context, store *sqlite.Store) {
 		_ = store.SaveIntent(ctx, reconcile.Intent{Person: work.Person, Username: "u", Started: now, Creates: 1})
 		_ = store.Remember(ctx, reconcile.Known{Owner: work.Person, Agent: "a", Since: now})
 		_ = store.Record(ctx, reconcile.Entry{Time: now, Person: work.Person, Kind: reconcile.EntryChange, Reason: "in group"})
-		_ = store.DropIntent(ctx, work.Person)
+		_ = store.DropIntent(ctx, work.Person, "")
 		_ = store.Settle(ctx, work, reconcile.Verdict{State: reconcile.Done})
 	}
 }

@@ -164,6 +164,7 @@ func TestLookBudget(t *testing.T) {
 		if n := after - before; n > 3*people || n < people {
 			t.Errorf("%s: %d calls of Okta for %d looks; all of them: %v", what, n, people, by)
 		}
+		t.Logf("%s: %d calls for %d looks", what, after-before, people)
 	}
 	users := make([]simokta.User, people)
 	for n := range users {

@@ -11,8 +11,9 @@ import (
 )
 
 // work reads both sides once and then runs the workers and the backstops until
-// ctx is done. Looks that have begun by then go on until looking is done. The index is complete before the first worker starts, so that
-// CreateUser goes only to people who have no agent.
+// ctx is done. Looks that have begun by then go on until looking is done. The
+// index is complete before the first worker starts, so that CreateUser goes only
+// to people who have no agent.
 func (a *App) work(ctx, looking context.Context) {
 	swept, ok := a.prepare(ctx)
 	if !ok {
@@ -23,16 +24,20 @@ func (a *App) work(ctx, looking context.Context) {
 		running.Go(func() { a.worker(ctx, looking) })
 	}
 	running.Go(func() { a.sweeps(ctx, swept) })
+	running.Go(func() { a.anchors(ctx) })
 	if a.cfg.APIMode() {
 		running.Go(func() { a.catchUps(ctx) })
 	}
 	running.Wait()
 }
 
-// prepare checks the instance and fills the index, by a sweep if the directory
-// can be read and without one otherwise, until that has worked once. It reports
-// whether everybody was swept, and ok false when ctx is done first.
+// prepare checks the instances and fills the index, by a sweep if the directory
+// can be read and without one otherwise, until that has worked once. An instance
+// that cannot be reached for long does not keep the others waiting: whoever has an
+// agent there is found by its name. It reports whether everybody was swept, and
+// ok false when ctx is done first.
 func (a *App) prepare(ctx context.Context) (swept, ok bool) {
+	tries := 0
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		swept, err := a.first(ctx)
 		if err == nil {
@@ -40,6 +45,10 @@ func (a *App) prepare(ctx context.Context) (swept, ok bool) {
 		}
 		if ctx.Err() != nil {
 			return false, false
+		}
+		if tries++; tries > enoughTries && a.reached() > 0 && a.reached() < len(a.sites) {
+			a.log.Error("working without an instance that cannot be reached; who is to have an agent there waits", "error", err)
+			return false, true
 		}
 		if after, ok := reconcile.AsAfter(err); ok {
 			wait = max(wait, min(after, time.Minute))
@@ -51,18 +60,28 @@ func (a *App) prepare(ctx context.Context) (swept, ok bool) {
 	}
 }
 
+// enoughTries is how often the instances are asked, over half a minute, before
+// those that answer are worked on alone.
+const enoughTries = 5
+
 func (a *App) first(ctx context.Context) (swept bool, err error) {
-	if a.info.Load() == nil {
-		checking, cancel := context.WithTimeout(ctx, 15*time.Second)
-		defer cancel()
-		if err := a.check(checking); err != nil {
-			return false, err
-		}
+	if err := a.reach(ctx); err != nil {
+		return false, err
 	}
 	if a.sweep(ctx) {
 		return true, nil
 	}
 	return false, a.engine.Reindex(ctx)
+}
+
+// reach checks the instances that were not read yet.
+func (a *App) reach(ctx context.Context) error {
+	if a.reached() == len(a.sites) {
+		return nil
+	}
+	checking, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	return a.check(checking)
 }
 
 // sweep looks at everybody. It reports whether that worked.
@@ -77,8 +96,39 @@ func (a *App) sweep(ctx context.Context) bool {
 		a.log.Error("the sweep failed and will be repeated", "error", err)
 		return false
 	}
-	a.log.Info("swept", "people", swept.People, "agents", swept.Agents, "enqueued", swept.Changes, "took", swept.Took.Round(time.Millisecond))
+	at := []any{"people", swept.People, "agents", swept.Agents, "enqueued", swept.Changes, "took", swept.Took.Round(time.Millisecond)}
+	if swept.First != "" {
+		a.log.Warn("swept; whatever it wants to take from people must be approved", append(at, "because", swept.First)...)
+	} else {
+		a.log.Info("swept", at...)
+	}
+	a.remind(ctx)
 	return true
+}
+
+// remind tells of what still waits for somebody to decide.
+func (a *App) remind(ctx context.Context) {
+	holds, err := a.guard.Holds(ctx, reconcile.HoldQuery{Waiting: true, Limit: manyHolds})
+	if err != nil {
+		a.log.Error("cannot read what is held", "error", err)
+		return
+	}
+	a.notifier.remind(holds)
+}
+
+// anchorEvery is how often the ends of the journal's chains are tied together.
+const anchorEvery = 24 * time.Hour
+
+// anchors ties the journal together, at once and every day.
+func (a *App) anchors(ctx context.Context) {
+	for {
+		if err := a.backend.Anchor(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("cannot tie the journal's chains together", "error", err)
+		}
+		if !pause(ctx, anchorEvery, nil) {
+			return
+		}
+	}
 }
 
 // sweepRetry is how soon a sweep that failed is repeated.

@@ -15,19 +15,38 @@ import (
 
 // Status is the state of the program.
 type Status struct {
-	Name     string            `json:"name"`
-	Version  string            `json:"version"`
-	Policy   plan.Policy       `json:"policy"`
-	Mode     string            `json:"mode"`
-	Started  time.Time         `json:"started"`
-	Ready    string            `json:"ready"`              // "ready", or why not
-	Instance *connect.Info     `json:"instance,omitempty"` // absent until it was read
-	Sweep    SweepStatus       `json:"sweep"`
-	CatchUp  *CatchUpStatus    `json:"catch_up,omitempty"` // absent in hook-only mode
-	Backlog  reconcile.Backlog `json:"backlog"`
-	Hook     okta.HookStats    `json:"hook"`
-	Connect  map[string]Calls  `json:"connect"` // by operation
-	Outcomes Outcomes          `json:"outcomes"`
+	Name      string            `json:"name"`
+	Version   string            `json:"version"`
+	Policy    plan.Policy       `json:"policy"`
+	Mode      string            `json:"mode"`
+	Started   time.Time         `json:"started"`
+	Ready     string            `json:"ready"` // "ready", or why not
+	Instances []InstanceStatus  `json:"instances"`
+	Sweep     SweepStatus       `json:"sweep"`
+	CatchUp   *CatchUpStatus    `json:"catch_up,omitempty"` // absent in hook-only mode
+	Backlog   reconcile.Backlog `json:"backlog"`
+	Hook      okta.HookStats    `json:"hook"`
+	Connect   map[string]Calls  `json:"connect"`        // by operation
+	Okta      *okta.ClientStats `json:"okta,omitempty"` // calls of its API; absent in hook-only mode
+	Outcomes  Outcomes          `json:"outcomes"`
+	Guard     GuardStatus       `json:"guard"`
+}
+
+// InstanceStatus tells of one Amazon Connect instance.
+type InstanceStatus struct {
+	Name          string `json:"name,omitempty"` // as the configuration calls it; empty where there is one
+	*connect.Info        // absent until it was read
+	Error         string `json:"error,omitempty"` // why it could not be read
+}
+
+// GuardStatus tells what is kept back.
+type GuardStatus struct {
+	Holds    int                                `json:"holds"`           // that somebody can decide about
+	Waiting  int                                `json:"waiting"`         // changes in them
+	Oldest   time.Time                          `json:"oldest,omitzero"` // when the oldest of these was held
+	Stays    int                                `json:"stays"`
+	Removals map[reconcile.RemovalKind]Removals `json:"removals"` // since the start
+	Notices  NoticeStats                        `json:"notices"`
 }
 
 // Outcomes counts how looks at people ended since the start.
@@ -52,20 +71,56 @@ func (a *App) Status(ctx context.Context) (Status, error) {
 	}
 	status := Status{
 		Name: a.cfg.Name, Version: a.version, Policy: a.cfg.Policy, Mode: a.cfg.Mode(), Started: a.started,
-		Ready: Ready, Instance: a.info.Load(), Backlog: backlog,
+		Ready: Ready, Backlog: backlog,
 		Hook: a.hook.Stats(), Connect: a.calls.snapshot(), Outcomes: a.counts.snapshot(),
 	}
 	if err := a.backend.Ready(ctx); err != nil {
 		status.Ready = err.Error()
 	}
+	for _, s := range a.sites {
+		one := InstanceStatus{Name: s.name, Info: s.info.Load()}
+		if fault := s.fault.Load(); fault != nil {
+			one.Error = *fault
+		}
+		status.Instances = append(status.Instances, one)
+	}
+	if status.Guard, err = a.guardStatus(ctx); err != nil {
+		return Status{}, err
+	}
 	status.Sweep, status.CatchUp = a.watch.snapshot()
-	if !a.cfg.APIMode() {
+	if a.client == nil {
 		status.CatchUp = nil
+	} else {
+		calls := a.client.Stats()
+		status.Okta = &calls
 	}
 	if swept, err := a.engine.Swept(ctx); err == nil {
 		status.Sweep.Last = &swept
 	}
 	return status, nil
+}
+
+// manyHolds is more holds than anybody will ever have at a time.
+const manyHolds = 1 << 20
+
+func (a *App) guardStatus(ctx context.Context) (GuardStatus, error) {
+	out := GuardStatus{Removals: a.guard.snapshot(), Notices: a.notifier.snapshot()}
+	holds, err := a.guard.Holds(ctx, reconcile.HoldQuery{Waiting: true, Limit: manyHolds})
+	if err != nil {
+		return out, err
+	}
+	for _, h := range holds {
+		out.Holds++
+		out.Waiting += len(h.Entries)
+		for _, e := range h.Entries {
+			if out.Oldest.IsZero() || e.Created.Before(out.Oldest) {
+				out.Oldest = e.Created
+			}
+		}
+	}
+	stays, err := a.guard.Stays(ctx)
+	out.Stays = len(stays)
+	return out, err
 }
 
 // SweepStatus tells of sweeps.
@@ -101,7 +156,9 @@ func (w *watch) sweepBegins(now time.Time) {
 func (w *watch) progress(s reconcile.Swept) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.running = &s
+	if w.running != nil { // plans are made by reading everything, too
+		w.running = &s
+	}
 }
 
 func (w *watch) sweepEnds(err error) {
@@ -139,6 +196,7 @@ func (w *watch) snapshot() (SweepStatus, *CatchUpStatus) {
 // settled counts an outcome and passes it on.
 func (a *App) settled(out reconcile.Outcome) {
 	a.counts.add(out)
+	a.tracker.settled(out)
 	if a.observe != nil {
 		a.observe(out)
 	}
@@ -160,8 +218,10 @@ func (o *outcomes) add(out reconcile.Outcome) {
 	if out.Refusal != nil {
 		o.n.Refusals[out.Refusal.Code]++
 	}
+	for _, action := range out.Actions {
+		o.n.Changes[action]++
+	}
 	if out.Action != "" {
-		o.n.Changes[out.Action]++
 		age := out.Finished.Sub(out.Work.Since)
 		o.n.Total += age
 		o.n.Slowest = max(o.n.Slowest, age)
@@ -190,6 +250,7 @@ type Calls struct {
 	Calls     uint64        `json:"calls"`
 	Throttled uint64        `json:"throttled"`
 	Failed    uint64        `json:"failed"`    // other than throttled
+	Refused   uint64        `json:"refused"`   // of those that failed: the credentials or their rights did not do
 	Waited    time.Duration `json:"waited_ns"` // for their turn, all together
 	Took      time.Duration `json:"took_ns"`   // all together
 }
@@ -219,6 +280,9 @@ func (c *calls) add(call connect.Call) {
 		n.Throttled++
 	case call.Failed:
 		n.Failed++
+	}
+	if call.Refused {
+		n.Refused++
 	}
 	c.by[call.Operation] = n
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -25,13 +24,23 @@ func (r *reader) check(c *Config) {
 	}
 	r.checkAddresses(c)
 	r.checkOkta(c)
-	r.checkConnect(c)
+	r.checkInstances(c)
 	r.checkShortForm(c)
 	for name, persona := range c.Personas {
-		r.checkPersona(name, persona)
+		r.checkPersona(c, name, persona)
+	}
+	r.checkAuthorities("authority", c.Authority)
+	for i, e := range c.Exempt {
+		r.checkExemption(fmt.Sprintf("exempt[%d]", i), e)
 	}
 	if !r.partial {
 		r.checkRules(c)
+		r.checkLeavers(c)
+		r.checkUse(c)
+	}
+	r.checkGuard(c.Guard)
+	if d := c.WaitForContacts; r.ok("wait_for_contacts") && (d < time.Minute || d > 24*time.Hour) {
+		r.fault("wait_for_contacts", complaint{"want 1m to 24h", "leave it out for not to wait"})
 	}
 	if strings.HasPrefix(c.Store.SQLite, ":") || strings.HasSuffix(c.Store.SQLite, "/") {
 		r.test("store.sqlite", complaint{"want the path of a file", ""})
@@ -46,19 +55,14 @@ func (r *reader) check(c *Config) {
 
 func policyFault(p plan.Policy, api bool) complaint {
 	switch {
-	case p == plan.CreateOnly:
+	case p == plan.CreateOnly, p == plan.UpsertOnly, p == plan.Sync && api:
 		return complaint{}
-	case p == plan.UpsertOnly:
-		return complaint{"updates come with a later version", "write create-only for now"}
-	case p == plan.Sync && api:
-		return complaint{"updates and removals come with a later version", "write create-only for now"}
 	case p == plan.Sync:
-		return complaint{"sync is refused without okta.auth: removals would rest on events alone, with no second proof and no status", "write create-only; removals come with a later version, and need okta.auth"}
+		return complaint{"sync is refused without okta.auth: removals would rest on events alone, with no second proof and no status",
+			"add okta.auth, or write upsert-only, which removes nobody"}
 	}
-	c := complaint{problem: "unknown policy; want create-only"}
-	if near := nearest(string(p), []string{"create-only"}); near != "" {
-		c.hint = "did you mean create-only?"
-	}
+	c := choice(string(p), string(plan.CreateOnly), string(plan.UpsertOnly), string(plan.Sync))
+	c.problem = "unknown policy; " + c.problem
 	return c
 }
 
@@ -114,26 +118,6 @@ func isLoopback(host string) bool {
 
 const uuid = `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`
 
-func (r *reader) checkConnect(c *Config) {
-	if r.ok("connect.instance") {
-		r.test("connect.instance", instanceFault(c.Connect.Instance))
-	}
-	region := c.Connect.Region
-	if r.ok("connect.region") {
-		if !regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`).MatchString(region) {
-			r.fault("connect.region", complaint{"want the name of an AWS region, such as eu-central-1", ""})
-		} else if arn := arnRegion(c.Connect.Instance); arn != "" && arn != region {
-			r.fault("connect.region", complaint{"is another region than that of the instance's ARN, " + arn, "leave one of them out"})
-		}
-	}
-	if !(c.Connect.Rate > 0 && c.Connect.Rate <= 1000) {
-		r.test("connect.rate", complaint{"want more than 0 and at most 1000", ""})
-	}
-	if c.Connect.Burst < 1 || c.Connect.Burst > 1000 {
-		r.test("connect.burst", complaint{"want 1 to 1000", ""})
-	}
-}
-
 // instanceFault knows ids, ARNs and aliases. Source: Amazon Connect API,
 // DirectoryAlias and InstanceId.
 func instanceFault(s string) complaint {
@@ -165,21 +149,29 @@ func arnRegion(arn string) string {
 	return m[1]
 }
 
-// checkShortForm sees to it that there is one form, and that it is whole.
+// checkShortForm sees to it that there is one form, and that it is whole. Beside
+// the short form stand no personas but those of suspended agents.
 func (r *reader) checkShortForm(c *Config) {
 	short := r.written("routing_profile", "security_profiles", "group")
-	long := r.written("personas", "rules")
+	long := r.written("personas", "default_persona", "rules")
+	parked := slices.Equal(long, []string{"personas"}) && len(r.meant("leavers.suspend_as")) > 0
 	switch {
-	case len(short) > 0 && len(long) > 0:
+	case len(short) > 0 && len(long) > 0 && !parked:
 		for _, key := range short {
 			r.test(key, complaint{"is the short form and cannot stand beside " + strings.Join(long, " and "), "move it into a persona"})
 		}
-	case len(long) > 0:
+	case len(long) > 0 && len(short) == 0:
 		r.needs(long, []string{"personas", "rules"})
 	case len(short) > 0:
 		r.needs(short, []string{"routing_profile", "security_profiles"})
-		r.checkProfiles("", c.SecurityProfiles, false)
-		r.checkGroup("group", c.Group)
+		r.checkProfiles("", c.SecurityProfiles, false, 1)
+		r.checkTemplate("routing_profile", c.RoutingProfile, nil)
+		if r.ok("group") {
+			r.checkGroup("group", c.Group)
+		}
+		if _, taken := c.Personas[shortPersona]; taken {
+			r.findings(placeOf(r.keys["personas."+shortPersona]), "personas."+shortPersona, complaint{"is the persona that the short form makes", "call it otherwise"})
+		}
 	case !r.partial && !r.suggested["personas"] && !r.suggested["rules"] && !r.suggested["routing_profile"] && !r.suggested["security_profiles"]:
 		r.fault("personas", complaint{"is missing, and so is the short form; nobody would get an agent", "write personas and rules, or routing_profile and security_profiles"})
 	}
@@ -196,153 +188,6 @@ func (r *reader) needs(have, want []string) {
 		if !slices.Contains(have, key) && !r.suggested[key] && !r.partial {
 			r.fault(key, complaint{"is missing; it belongs to " + strings.Join(have, " and "), ""})
 		}
-	}
-}
-
-func (r *reader) checkPersona(name string, p Persona) {
-	path := "personas." + name
-	if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(name) {
-		r.findings(placeOf(r.keys[path]), "personas", complaint{"want a name of 1 to 64 letters, digits, _ and -", ""})
-	}
-	r.checkProfiles(path, p.SecurityProfiles, p.AllowAdmin)
-	voice := path + ".voice"
-	number := p.Voice.DeskNumber
-	if !r.bad[voice+".desk_number"] && number != "" && !regexp.MustCompile(`^\+[1-9][0-9]{1,14}$`).MatchString(number) {
-		r.fault(voice+".desk_number", complaint{"want a number with + and country code, and digits only, such as \"+4930123456\"", ""})
-	}
-	switch p.Voice.Type {
-	case plan.DeskPhone:
-		if number == "" && !r.bad[voice+".desk_number"] && !r.suggested[voice+".desk_number"] && !r.partial {
-			r.fault(voice+".desk_number", complaint{"is missing; desk_phone needs the number to call", ""})
-		}
-	case plan.SoftPhone:
-		if number != "" {
-			r.test(voice+".desk_number", complaint{"is of no use with soft_phone", "did you mean type: desk_phone?"})
-		}
-	default:
-		r.test(voice+".type", choice(string(p.Voice.Type), string(plan.SoftPhone), string(plan.DeskPhone)))
-	}
-}
-
-// checkProfiles judges the security profiles of a persona, or of the short form
-// when path is empty. Their number is a limit of Amazon Connect, CreateUser.
-func (r *reader) checkProfiles(path string, profiles []string, allowAdmin bool) {
-	at := join(path, "security_profiles")
-	if !r.ok(at) {
-		return
-	}
-	if n := len(profiles); n < 1 || n > 10 {
-		r.fault(at, complaint{fmt.Sprintf("names %d profiles; want 1 to 10", n), ""})
-		return
-	}
-	for i, name := range profiles {
-		one := fmt.Sprintf("%s[%d]", at, i)
-		if slices.Contains(profiles[:i], name) {
-			r.test(one, complaint{"is named twice", "remove one of them"})
-		}
-		if !strings.EqualFold(strings.TrimSpace(name), "admin") || allowAdmin {
-			continue
-		}
-		hint := "write allow_admin: true in the persona if that is meant"
-		if path == "" {
-			hint = "the short form cannot give it; write personas and rules, with allow_admin: true in the persona"
-		}
-		r.test(one, complaint{"Admin may do everything in the instance, and is not given by rules", hint})
-	}
-}
-
-func (r *reader) checkGroup(path, group string) {
-	if !r.ok(path) {
-		return
-	}
-	if strings.HasPrefix(group, "/") && strings.HasSuffix(group, "/") && len(group) > 1 {
-		r.fault(path, complaint{"regular expressions come with a later version", "name the groups one by one for now"})
-		return
-	}
-	if group != strings.TrimSpace(group) {
-		r.warn(path, "begins or ends with a space, and names are compared to the letter", "leave the space out unless the group in Okta has it too")
-	}
-}
-
-// checkRules judges the rules by themselves, with the personas and with each
-// other.
-func (r *reader) checkRules(c *Config) {
-	if r.ok("rules") && len(c.Rules) == 0 {
-		r.fault("rules", complaint{"is an empty list; nobody would get an agent", ""})
-	}
-	if r.ok("personas") && len(c.Personas) == 0 {
-		r.fault("personas", complaint{"names no persona; nobody would get an agent", ""})
-	}
-	taken := map[string]int{} // group to the line of the rule that has it
-	used := map[string]bool{}
-	for i, rule := range c.Rules {
-		path := fmt.Sprintf("rules[%d]", i)
-		used[rule.Persona] = true
-		r.checkRulePersona(c, path+".persona", rule.Persona)
-		r.checkRuleGroups(path+".groups", rule.Groups, taken)
-		for _, g := range rule.Groups {
-			if at, ok := r.find(path); ok && g != "" && taken[g] == 0 {
-				taken[g] = at.line
-			}
-		}
-	}
-	for name := range c.Personas {
-		if r.ok("rules") && !used[name] {
-			r.warn("personas."+name, "no rule gives this persona", "")
-		}
-	}
-}
-
-func (r *reader) checkRulePersona(c *Config, path, name string) {
-	if !r.ok(path) || !r.ok("personas") {
-		return
-	}
-	if _, ok := c.Personas[name]; ok {
-		return
-	}
-	fault := complaint{problem: "there is no such persona"}
-	if !r.helpful() {
-		r.fault(path, fault)
-		return
-	}
-	names := slices.Sorted(maps.Keys(c.Personas))
-	if near := nearest(name, names); near != "" {
-		fault.hint = "did you mean " + near + "?"
-	} else if len(names) <= 8 {
-		fault.hint = "known: " + strings.Join(names, ", ")
-	}
-	r.fault(path, fault)
-}
-
-// checkRuleGroups tells of groups that an earlier rule has taken: the first rule
-// that matches decides, so that they do nothing here.
-func (r *reader) checkRuleGroups(path string, groups []string, taken map[string]int) {
-	if !r.ok(path) {
-		return
-	}
-	if len(groups) == 0 {
-		r.fault(path, complaint{"is an empty list; want at least one group", ""})
-		return
-	}
-	var dead []int
-	seen := map[string]bool{}
-	for i, g := range groups {
-		one := fmt.Sprintf("%s[%d]", path, i)
-		r.checkGroup(one, g)
-		if seen[g] {
-			r.test(one, complaint{"is listed twice in this rule", "remove one of them"})
-		}
-		seen[g] = true
-		if taken[g] > 0 {
-			dead = append(dead, i)
-		}
-	}
-	if len(dead) == len(groups) {
-		r.fault(path, complaint{fmt.Sprintf("this rule matches nobody, because earlier rules take all of its groups (line %d)", taken[groups[0]]), "remove it, or move it up"})
-		return
-	}
-	for _, i := range dead {
-		r.warn(fmt.Sprintf("%s[%d]", path, i), fmt.Sprintf("has no effect here, because the rule on line %d takes this group", taken[groups[i]]), "")
 	}
 }
 

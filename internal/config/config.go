@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"connectroster/internal/plan"
@@ -24,8 +23,8 @@ const maxFile = 1 << 20
 // filled in and its paths made usable from the working directory.
 //
 // The tags of its fields say the key, the default, an example, what the key
-// takes in words, and whether it is needed: need is yes, or names the key of a
-// later version beside which it is not.
+// takes in words, whether it is needed (need), beside which other key nothing of
+// it is (unless), and what to say to whoever has to choose (choose).
 type Config struct {
 	// The name of this deployment: 1 to 64 letters, digits, `_`, `.` and `-`.
 	// It is written on every agent that is created and says whose they are, so
@@ -33,10 +32,13 @@ type Config struct {
 	// must not share it.
 	Name string `yaml:"name" need:"yes" example:"production"`
 
-	// How far changes may go. `create-only` creates agents and touches nothing
-	// else; it is the only policy of this version, and it is written out so that
-	// nobody gets a wider one by upgrading.
-	Policy plan.Policy `yaml:"policy" need:"yes" type:"create-only" example:"create-only"`
+	// How far changes may go; there is no default, so that nobody gets a wider one
+	// by upgrading. `create-only` creates agents and touches no other.
+	// `upsert-only` also keeps the agents of this deployment as the rules say.
+	// `sync` also suspends and later deletes the agents of people who left, and
+	// replaces those whose username changed; it needs `okta.auth` and
+	// `leavers.suspend_as`.
+	Policy plan.Policy `yaml:"policy" need:"yes" type:"create-only, upsert-only or sync" example:"create-only" choose:"create-only creates agents and touches no other; upsert-only also keeps them as the rules say; sync also suspends and deletes the agents of people who left. Begin with policy: create-only"`
 
 	// Where Okta's deliveries (`/hooks/okta`), `/healthz` and `/readyz` are
 	// served: a host, which may be left out to mean all addresses, and a port.
@@ -55,27 +57,67 @@ type Config struct {
 	// Okta, where people come from.
 	Okta Okta `yaml:"okta"`
 
-	// Amazon Connect, where agents go.
-	Connect Connect `yaml:"connect"`
+	// Amazon Connect, where agents go: one instance.
+	Connect Connect `yaml:"connect" unless:"instances"`
+
+	// Several instances of Amazon Connect in place of `connect`, each under a name
+	// of your choice: 1 to 64 letters, digits, `_` and `-`. Every persona then says
+	// to which it belongs, and one person may have an agent in each.
+	Several map[string]Connect `yaml:"instances"`
 
 	// The kinds of agent there are, each under a name of your choice: 1 to 64
-	// letters, digits, `_` and `-`.
+	// letters, digits, `_` and `-`. A person gets one of them in an instance.
 	Personas map[string]Persona `yaml:"personas"`
 
-	// Who gets which persona, in order: the first rule that matches a person
-	// decides. People whom no rule matches get no agent.
+	// The persona of people whom rules match of which none names a persona. Left
+	// out, such people get no agent.
+	DefaultPersona string `yaml:"default_persona" example:"agent"`
+
+	// Who gets what, in order. The first rule that matches a person and names a
+	// persona gives it; what the `set` of matching rules says lies on top. Only
+	// people in a group that a matching rule names get an agent.
 	Rules []Rule `yaml:"rules"`
 
-	// The short form, in place of `personas` and `rules`: the routing profile,
-	// by name, id or ARN, of everybody in `group`.
+	// People who are never touched, whatever the rules say, one condition an entry.
+	// Whoever meets one of them keeps the agent that they have, or have not.
+	Exempt []Exemption `yaml:"exempt"`
+
+	// Who decides about each part of an agent after it was created, the rules or
+	// the floor, which is whoever changes agents in Amazon Connect itself: `enforce`
+	// is the rules, at every look; `follow` the rules when their answer for the
+	// person changes, and the floor in between; `initial` the rules at creation and
+	// the floor from then on; `{allowed: [...]}` the floor as long as it chooses
+	// among these, and the rules otherwise; `ignore` the floor alone. What no
+	// persona and no rule says anything of is never touched.
+	Authority Authorities `yaml:"authority"`
+
+	// What becomes of the agents of people who left, with `sync`.
+	Leavers Leavers `yaml:"leavers"`
+
+	// How much may be taken from people without somebody's approval. What goes
+	// beyond waits, and everything else goes on.
+	Guard Guard `yaml:"guard"`
+
+	// Lets moves to another routing profile, replacements and deletions wait until
+	// the agent has no contact, for at most this long: 1m to 24h. Left out, they do
+	// not wait. A suspension never does.
+	WaitForContacts time.Duration `yaml:"wait_for_contacts" example:"30m"`
+
+	// Who is told when something waits for approval, beside the log and the
+	// metrics.
+	Notify Notify `yaml:"notify"`
+
+	// The short form, in place of `rules` and a persona: the routing profile, by
+	// name, id or ARN, of everybody in `group`. Beside it `personas` holds nothing
+	// but the persona of suspended agents.
 	RoutingProfile string `yaml:"routing_profile" example:"Basic Routing Profile"`
 
 	// The short form: the security profiles of everybody in `group`, as a list
 	// or as text with commas.
 	SecurityProfiles Names `yaml:"security_profiles" example:"[Agent]"`
 
-	// The short form: the Okta group, by id or by its name in full. Left out, it
-	// is `Amazon Connect Agents`.
+	// The short form: the Okta group, by id, by its name in full or as a regular
+	// expression between slashes. Left out, it is `Amazon Connect Agents`.
 	Group string `yaml:"group" example:"Support"`
 
 	// The daily look at everybody, which finds what was missed in between.
@@ -98,10 +140,11 @@ type Config struct {
 	// Warnings are what the file may well mean, but probably does not.
 	Warnings Faults `yaml:"-"`
 
-	_ later `yaml:"instances leavers"`
+	refs     resolver
+	sealed   *sealed
+	settings plan.Settings
 
-	refs   resolver
-	sealed *sealed
+	expressions map[string]expression // by their text
 }
 
 // Okta says which Okta org it is, how its events arrive, and how its API may be
@@ -184,7 +227,7 @@ type Hook struct {
 type Connect struct {
 	// The instance: its id, its ARN or its alias, which is the first word of its
 	// address.
-	Instance string `yaml:"instance" need:"instances" type:"id, ARN or alias" example:"11111111-2222-3333-4444-555555555555"`
+	Instance string `yaml:"instance" need:"yes" type:"id, ARN or alias" example:"11111111-2222-3333-4444-555555555555"`
 
 	// The AWS region of the instance. Left out, it is the one in the ARN, or else
 	// whatever AWS's own settings say (`AWS_REGION`, the profile).
@@ -195,6 +238,13 @@ type Connect struct {
 	// the machine.
 	Profile string `yaml:"profile" example:"contact-centre"`
 
+	// The role that is assumed to reach an instance in another AWS account.
+	RoleARN string `yaml:"role_arn" type:"ARN of a role" example:"arn:aws:iam::123456789012:role/connectroster"`
+
+	// The external id that the role asks for, as it is or as a reference. Only with
+	// `role_arn`.
+	ExternalID string `yaml:"external_id" type:"text or reference" example:"env:CONNECT_EXTERNAL_ID"`
+
 	// How many calls a second each operation of Amazon Connect may get, above 0
 	// and at most 1000. AWS allows 2 unless it raised your quota, and other
 	// programs of the same account share it.
@@ -202,59 +252,6 @@ type Connect struct {
 
 	// How many calls may go at once after a rest, 1 to 1000.
 	Burst int `yaml:"burst" default:"5" example:"5"`
-
-	_ later `yaml:"instances"`
-}
-
-// Persona is a kind of agent.
-type Persona struct {
-	// The routing profile, by name, id or ARN. Names are compared to the letter.
-	RoutingProfile string `yaml:"routing_profile" need:"yes" example:"Basic Routing Profile"`
-
-	// One to ten security profiles, by name, id or ARN, as a list or as text with
-	// commas.
-	SecurityProfiles Names `yaml:"security_profiles" need:"yes" example:"[Agent, QualityAnalyst]"`
-
-	// Lets this persona hold the security profile `Admin`, which may do
-	// everything in the instance. Without it a persona that names `Admin` is a
-	// fault, and nobody gets one that means it by id or ARN.
-	AllowAdmin bool `yaml:"allow_admin" default:"false" example:"true"`
-
-	// How agents of this persona take calls.
-	Voice Voice `yaml:"voice"`
-
-	_ later `yaml:"hierarchy proficiencies instance"`
-}
-
-// Voice says how an agent takes calls.
-type Voice struct {
-	// `soft_phone` is the browser, `desk_phone` a telephone that is called at
-	// `desk_number`.
-	Type plan.PhoneType `yaml:"type" default:"soft_phone" type:"soft_phone or desk_phone" example:"soft_phone"`
-
-	// The number of the desk phone, with `+` and country code. Needed with
-	// `desk_phone`, refused with `soft_phone`.
-	DeskNumber string `yaml:"desk_number" example:"\"+4930123456\""`
-
-	// Whether calls are connected without the agent accepting them.
-	AutoAccept bool `yaml:"auto_accept" default:"false" example:"true"`
-
-	// How long an agent may work on after a contact before the next may come:
-	// whole seconds, at most 2000000s. `unlimited` lets them work until they say
-	// that they are done; it must be written out, because Amazon Connect's own
-	// way to say so is 0.
-	AfterContactWork WorkLimit `yaml:"after_contact_work" default:"30s" example:"2m"`
-}
-
-// Rule gives a persona to the people in any of its groups.
-type Rule struct {
-	// The Okta groups, each by its id or by its name in full, to the letter.
-	Groups []string `yaml:"groups" need:"when" type:"list of groups" example:"[Amazon Connect Agents]"`
-
-	// The name of the persona they get.
-	Persona string `yaml:"persona" need:"set" example:"agent"`
-
-	_ later `yaml:"when set"`
 }
 
 // Sweep says when everybody is looked at.
@@ -291,7 +288,10 @@ type Log struct {
 type later struct{}
 
 // sealed keeps secrets from being printed along with what holds them.
-type sealed struct{ secrets []string }
+type sealed struct {
+	secrets   []string
+	externals map[string]string // external ids, by the name of the instance
+}
 
 // Load reads the configuration file at path. getenv looks up variables of the
 // environment for secrets, as [os.Getenv] does. An error is a [Faults] when the
@@ -314,6 +314,7 @@ func Parse(name string, data []byte, getenv func(string) string) (*Config, error
 		return nil, faults
 	}
 	c.Warnings = warnings
+	c.settings = c.compile()
 	return c, nil
 }
 
@@ -333,43 +334,6 @@ func readFile(path string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, limit))
-}
-
-// Settings gives what the planner needs to know.
-func (c *Config) Settings() plan.Settings {
-	s := plan.Settings{Deployment: c.Name, Policy: c.Policy, Personas: map[string]plan.Persona{}}
-	for name, p := range c.Personas {
-		s.Personas[name] = plan.Persona{
-			RoutingProfile:   p.RoutingProfile,
-			SecurityProfiles: slices.Clone(p.SecurityProfiles),
-			AllowAdmin:       p.AllowAdmin,
-			Phone: plan.Phone{
-				Type:             p.Voice.Type,
-				AutoAccept:       p.Voice.AutoAccept,
-				AfterContactWork: int(p.Voice.AfterContactWork),
-				DeskNumber:       p.Voice.DeskNumber,
-			},
-		}
-	}
-	for _, rule := range c.Rules {
-		s.Rules = append(s.Rules, plan.Rule{Groups: slices.Clone(rule.Groups), Persona: rule.Persona})
-	}
-	return s
-}
-
-// Groups gives the groups of all rules, in their order and each once.
-func (c *Config) Groups() []string {
-	var groups []string
-	seen := map[string]bool{}
-	for _, rule := range c.Rules {
-		for _, g := range rule.Groups {
-			if !seen[g] {
-				seen[g] = true
-				groups = append(groups, g)
-			}
-		}
-	}
-	return groups
 }
 
 // APIMode tells whether Okta's API may be asked, so that what Okta says now is
@@ -396,14 +360,16 @@ func (l Log) Handler(w io.Writer) slog.Handler {
 // setDefaults fills the parts of a short-form configuration that the long form
 // has, and the paths that depend on others.
 func (c *Config) setDefaults(dir string) {
-	if c.RoutingProfile != "" || len(c.SecurityProfiles) > 0 {
-		persona := Persona{RoutingProfile: c.RoutingProfile, SecurityProfiles: c.SecurityProfiles}
-		applyDefaults(&persona.Voice)
+	if c.short() {
 		if c.Group == "" {
 			c.Group = "Amazon Connect Agents"
 		}
-		c.Personas = map[string]Persona{"agent": persona}
-		c.Rules = []Rule{{Groups: []string{c.Group}, Persona: "agent"}}
+		personas := map[string]Persona{shortPersona: {RoutingProfile: c.RoutingProfile, SecurityProfiles: c.SecurityProfiles}}
+		for name, p := range c.Personas {
+			personas[name] = p
+		}
+		c.Personas = personas
+		c.Rules = []Rule{{Groups: []string{c.Group}, Persona: shortPersona}}
 	}
 	if c.Okta.CAFile != "" {
 		c.Okta.CAFile = within(dir, c.Okta.CAFile)
@@ -417,7 +383,19 @@ func (c *Config) setDefaults(dir string) {
 	if c.Connect.Region == "" {
 		c.Connect.Region = arnRegion(c.Connect.Instance)
 	}
+	for name, connect := range c.Several {
+		if connect.Region == "" {
+			connect.Region = arnRegion(connect.Instance)
+			c.Several[name] = connect
+		}
+	}
 }
+
+// shortPersona is the name of the persona that the short form makes.
+const shortPersona = "agent"
+
+// short tells whether the short form is used.
+func (c *Config) short() bool { return c.RoutingProfile != "" || len(c.SecurityProfiles) > 0 }
 
 // within makes a path start at dir unless it is absolute.
 func within(dir, path string) string {

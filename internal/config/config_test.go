@@ -55,7 +55,7 @@ func TestGood(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := struct {
-			Settings any
+			Settings map[string]any
 			Groups   []string
 			Secrets  int
 			Listen, AdminListen, Socket,
@@ -63,15 +63,17 @@ func TestGood(t *testing.T) {
 			Okta          config.Okta
 			SweepAt       string
 			SweepJitter   string
-			Connect       config.Connect
+			Instances     []config.Connection
+			Guard         config.Guard
+			WaitFor       string
 			Database      string
 			Workers       int
 			Level         string
 			Format        config.Format
 			AllowLoopback bool
 			Warnings      []string
-		}{c.Settings(), c.Groups(), len(c.HookSecrets()), c.Listen, c.AdminListen, c.Socket,
-			c.Mode(), c.Okta, c.Sweep.At.String(), c.Sweep.Jitter.String(), c.Connect, c.Store.SQLite, c.Workers,
+		}{describe(c.Settings()), c.Groups(), len(c.HookSecrets()), c.Listen, c.AdminListen, c.Socket,
+			c.Mode(), c.Okta, c.Sweep.At.String(), c.Sweep.Jitter.String(), c.Instances(), c.Guard, c.WaitForContacts.String(), c.Store.SQLite, c.Workers,
 			c.Log.Level.Level().String(), c.Log.Format, c.AllowLoopback, nil}
 		for _, w := range c.Warnings {
 			seen.Warnings = append(seen.Warnings, w.String())

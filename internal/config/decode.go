@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -34,10 +33,13 @@ type reader struct {
 	bad       map[string]bool       // paths with a fault
 	suggested map[string]bool       // paths that a misspelled key probably meant
 	hidden    map[*yaml.Node]bool
-	partial   bool         // only the beginning of the file could be read
-	aliases   int          // how many of the nodes being read are aliases
-	aliased   int          // values read by way of aliases
-	anchors   []*yaml.Node // the nodes with an anchor that are being read
+
+	expressions map[string]expression // that have no fault, by their text
+
+	partial bool         // only the beginning of the file could be read
+	aliases int          // how many of the nodes being read are aliases
+	aliased int          // values read by way of aliases
+	anchors []*yaml.Node // the nodes with an anchor that are being read
 }
 
 func newReader(name string, getenv func(string) string) *reader {
@@ -49,6 +51,8 @@ func newReader(name string, getenv func(string) string) *reader {
 		bad:       map[string]bool{},
 		suggested: map[string]bool{},
 		hidden:    map[*yaml.Node]bool{},
+
+		expressions: map[string]expression{},
 	}
 }
 
@@ -69,67 +73,14 @@ func (r *reader) read(data []byte) *Config {
 	if r.aliased <= maxAliased {
 		r.check(c)
 		r.resolveAuth(c.Okta.Auth)
-		c.refs, c.sealed = r.secrets, &sealed{r.resolve(c.Okta.Hook.Secrets)}
+		r.resolveNotify(c)
+		c.refs, c.sealed = r.secrets, &sealed{r.resolve(c.Okta.Hook.Secrets), r.resolveExternals(c)}
+		c.expressions = r.expressions
 		c.setDefaults(r.secrets.dir)
 		r.checkSocket(c)
 	}
 	r.findHidden(root)
 	return c
-}
-
-// applyDefaults gives every field below a struct what its default tag says.
-func applyDefaults(target any) {
-	v := reflect.ValueOf(target).Elem()
-	for i := range v.NumField() {
-		field, f := v.Field(i), v.Type().Field(i)
-		text, ok := f.Tag.Lookup("default")
-		switch {
-		case !f.IsExported():
-		case field.Kind() == reflect.Struct:
-			applyDefaults(field.Addr().Interface())
-		case ok:
-			if c := assign(field, text); c.problem != "" {
-				panic("config: default of " + f.Name + ": " + c.problem)
-			}
-		}
-	}
-}
-
-// assign sets a scalar field, or a list of one.
-func assign(field reflect.Value, text string) complaint {
-	if s, ok := field.Addr().Interface().(setter); ok {
-		return s.set(text)
-	}
-	switch field.Kind() {
-	case reflect.String:
-		field.SetString(text)
-	case reflect.Slice:
-		field.Set(reflect.ValueOf([]string{text}))
-	case reflect.Bool:
-		if text != "true" && text != "false" {
-			return complaint{"want true or false", ""}
-		}
-		field.SetBool(text == "true")
-	case reflect.Int64:
-		d, fault := duration(text)
-		if fault.problem != "" {
-			return fault
-		}
-		field.SetInt(int64(d))
-	case reflect.Int:
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return complaint{"want a whole number", ""}
-		}
-		field.SetInt(int64(n))
-	case reflect.Float64:
-		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || n != n || n-n != 0 {
-			return complaint{"want a number", ""}
-		}
-		field.SetFloat(n)
-	}
-	return complaint{}
 }
 
 // decode reads a node into a field.
@@ -154,20 +105,28 @@ func (r *reader) decode(path string, n *yaml.Node, field reflect.Value) {
 		r.fault(path, complaint{"has a tag (!); tags are not understood here", "text that begins with ! needs quotes"})
 		return
 	}
-	_, scalar := field.Addr().Interface().(setter)
-	_, names := field.Addr().Interface().(*Names)
+	_, word := field.Addr().Interface().(setter)
 	switch kind := field.Kind(); {
-	case names && n.Kind == yaml.ScalarNode && !isNull(n):
+	case kind == reflect.Pointer:
+		r.pointer(path, n, field)
+	case word && n.Kind == yaml.ScalarNode && !isNull(n):
 		r.scalar(path, n, field)
 	case kind == reflect.Struct:
 		r.structure(path, n, field)
 	case kind == reflect.Map:
 		r.mapping(path, n, field)
-	case kind == reflect.Slice && (!scalar || names):
+	case kind == reflect.Slice:
 		r.list(path, n, field)
 	default:
 		r.scalar(path, n, field)
 	}
+}
+
+// pointer reads what may be left out and has no default.
+func (r *reader) pointer(path string, n *yaml.Node, field reflect.Value) {
+	v := reflect.New(field.Type().Elem())
+	r.decode(path, n, v.Elem())
+	field.Set(v)
 }
 
 // tooManyAliased counts the values read by way of aliases, and tells once when
@@ -198,21 +157,33 @@ func (r *reader) scalar(path string, n *yaml.Node, field reflect.Value) {
 			return
 		}
 	case reflect.String:
-		if tag == "!!bool" {
+		if tag == "!!bool" && !isValue(field) {
 			r.fault(path, complaint{"is true or false; want text", "put it in quotes if it is meant as text"})
 			return
 		}
 	}
-	c := textFault(n.Value)
+	text := n.Value
+	if n.ShortTag() == "!!bool" && isValue(field) {
+		text = strings.ToLower(text) // as a truth value of the profile is written
+	}
+	c := textFault(text)
+	if _, ok := field.Addr().Interface().(*Hierarchy); ok && text == "" {
+		c = complaint{}
+	}
 	if _, _, literal := reference(n.Value); isReference(path) && c.problem != "" && literal.problem != "" {
 		c = literal
 	}
 	if c.problem == "" {
-		c = assign(field, n.Value)
+		c = assign(field, text)
 	}
 	if c.problem != "" {
 		r.fault(path, c)
 	}
+}
+
+// isValue tells whether a field takes numbers and truth values as text.
+func isValue(field reflect.Value) bool {
+	return field.Type() == reflect.TypeFor[Value]() || field.Type() == reflect.TypeFor[Values]()
 }
 
 // textFault refuses what no value of ours can be.
@@ -253,11 +224,11 @@ func (r *reader) list(path string, n *yaml.Node, field reflect.Value) {
 // mapping reads keys of the user's choice.
 func (r *reader) mapping(path string, n *yaml.Node, field reflect.Value) {
 	if isNull(n) {
-		r.fault(path, complaint{"has no value; want at least one name with keys below it", ""})
+		r.fault(path, complaint{"has no value; want at least one name with " + contents(field.Type()) + " below it", ""})
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		r.mismatch(path, n, "want names with keys below them")
+		r.mismatch(path, n, "want names with "+contents(field.Type())+" below them")
 		return
 	}
 	out := reflect.MakeMap(field.Type())
@@ -265,7 +236,9 @@ func (r *reader) mapping(path string, n *yaml.Node, field reflect.Value) {
 		at := path + "." + key
 		r.values[at] = value
 		v := reflect.New(field.Type().Elem()).Elem()
-		applyDefaults(v.Addr().Interface())
+		if v.Kind() == reflect.Struct {
+			applyDefaults(v.Addr().Interface())
+		}
 		r.decode(at, value, v)
 		out.SetMapIndex(reflect.ValueOf(key), v)
 	}
@@ -312,11 +285,17 @@ func (r *reader) missing(path string, t reflect.Type, seen map[string]bool) {
 		need, key := f.Tag.Get("need"), f.Tag.Get("yaml")
 		at := join(path, key)
 		switch {
-		case !f.IsExported() || seen[key] || seen[need] || r.suggested[at]:
+		case !f.IsExported() || seen[key] || r.suggested[at]:
 		case f.Type.Kind() == reflect.Struct:
-			r.missing(at, f.Type, nil)
+			if other := f.Tag.Get("unless"); !seen[other] && !r.suggested[join(path, other)] {
+				r.missing(at, f.Type, nil)
+			}
 		case need != "":
-			r.fault(at, complaint{"is missing; want " + wanted(f), "for example " + key + ": " + f.Tag.Get("example")})
+			hint := "for example " + key + ": " + f.Tag.Get("example")
+			if choose := f.Tag.Get("choose"); choose != "" {
+				hint = choose
+			}
+			r.fault(at, complaint{"is missing; want " + wanted(f), hint})
 		}
 	}
 }
@@ -381,10 +360,10 @@ func (r *reader) unknown(path, key string, t reflect.Type) {
 // for faults that nobody gets to see.
 func (r *reader) helpful() bool { return len(r.faults) < maxPrinted }
 
-// mismatch tells of a node of another kind than wanted. Below okta it may hold
-// a secret.
+// mismatch tells of a node of another kind than wanted. Below okta and notify it
+// may hold a secret.
 func (r *reader) mismatch(path string, n *yaml.Node, want string) {
-	if strings.HasPrefix(path, "okta") {
+	if strings.HasPrefix(path, "okta") || strings.HasPrefix(path, "notify") {
 		r.hide(n)
 	}
 	is := "is text"

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"connectroster/internal/config"
+	"connectroster/internal/plan"
 )
 
 // canary stands for a secret. No part of it may be told.
@@ -33,7 +34,10 @@ func TestMutants(t *testing.T) {
 		replace(t, full, "env:OKTA_HOOK_SECRET_NEXT", canary),
 		replace(t, full, app, "    token: env:OKTA_API_TOKEN\n"),
 		replace(t, full, app, "    token: "+canary+"\n"),
-		replace(t, full, between(t, full, "  # An API Services app", "  hook:"), ""),
+		replace(t, full, "env:CONNECTROSTER_WEBHOOK", "https://hooks.example.com/"+canary),
+		withoutAPI(t, full),
+		read(t, "../../docs/examples/countries-and-instances.yaml"),
+		read(t, "../../docs/examples/one-team.yaml"),
 	}
 	loaded, refused := map[string]int{}, 0
 	for seed := range uint64(2000) {
@@ -52,9 +56,21 @@ func TestMutants(t *testing.T) {
 		}
 	}
 	t.Logf("%v mutants loaded, %d were refused", loaded, refused)
-	if loaded["api"] < 60 || loaded["hook-only"] < 30 || refused < 600 {
+	if loaded["api"] < 60 || loaded["hook-only"] < 20 || refused < 600 {
 		t.Errorf("%v mutants loaded and %d were refused: the mutations are too weak or too strong", loaded, refused)
 	}
+}
+
+// withoutAPI gives a configuration as it is in hook-only mode: nothing of
+// profiles, and nobody is removed.
+func withoutAPI(t *testing.T, full string) string {
+	t.Helper()
+	for _, part := range [][2]string{
+		{"  # An API Services app", "  hook:"}, {"  - profile: {department", "# People who are never"}, {"    profile: {employeeType: Employee", "# Who decides"},
+	} {
+		full = replace(t, full, between(t, full, part[0], part[1]), "")
+	}
+	return replace(t, full, "policy: sync", "policy: upsert-only")
 }
 
 // between gives the part of a text from one mark to before another.
@@ -104,7 +120,15 @@ func FuzzParse(f *testing.F) {
 // judge parses a text twice and gives what it loads as, or nil.
 func judge(t *testing.T, text string) *config.Config {
 	t.Helper()
-	env := func(string) string { return canary }
+	env := func(name string) string {
+		switch name {
+		case "CONNECTROSTER_WEBHOOK":
+			return "https://hooks.example.com/" + canary
+		case "CONNECT_EXTERNAL_ID", "CONNECT_US_EXTERNAL_ID":
+			return strings.ReplaceAll(canary, "~", "-")
+		}
+		return canary
+	}
 	c, err := config.Parse("testdata/config.yaml", []byte(text), env)
 	_, again := config.Parse("testdata/config.yaml", []byte(text), env)
 	if err == nil {
@@ -142,8 +166,15 @@ func judge(t *testing.T, text string) *config.Config {
 func checkWhole(t *testing.T, c *config.Config) {
 	t.Helper()
 	s := c.Settings()
-	if s.Deployment == "" || s.Policy != "create-only" || c.Connect.Instance == "" || c.Connect.Rate <= 0 || c.Connect.Burst < 1 || c.Workers < 1 {
+	if s.Deployment == "" || len(c.Instances()) == 0 || c.Workers < 1 || c.Hash() == "" {
 		t.Errorf("loaded and is not whole: %+v", c)
+	}
+	names := map[string]bool{}
+	for _, in := range c.Instances() {
+		names[in.Name] = true
+		if in.Instance == "" || in.Rate <= 0 || in.Burst < 1 {
+			t.Errorf("loaded with instance %+v", in)
+		}
 	}
 	for _, secret := range c.HookSecrets() {
 		if len(secret) < 16 {
@@ -151,17 +182,67 @@ func checkWhole(t *testing.T, c *config.Config) {
 		}
 	}
 	checkOkta(t, c)
-	if len(c.HookSecrets()) == 0 || len(c.Groups()) == 0 {
-		t.Errorf("loaded with %d secrets and %d groups", len(c.HookSecrets()), len(c.Groups()))
+	if len(c.HookSecrets()) == 0 || len(c.AgentGroups()) == 0 || len(c.Groups()) < len(c.AgentGroups()) {
+		t.Errorf("loaded with %d secrets and %d groups, %d of agents", len(c.HookSecrets()), len(c.Groups()), len(c.AgentGroups()))
 	}
 	for name, p := range s.Personas {
-		if n := len(p.SecurityProfiles); p.RoutingProfile == "" || n < 1 || n > 10 || slices.Contains(p.SecurityProfiles, "") {
+		if n := len(p.Values.SecurityProfiles); p.Values.RoutingProfile.IsZero() || n < 1 || n > 10 || slices.Contains(p.Values.SecurityProfiles, "") || !names[p.Instance] {
 			t.Errorf("loaded with persona %q: %+v", name, p)
 		}
 	}
 	for _, r := range s.Rules {
-		if _, ok := s.Personas[r.Persona]; !ok || len(r.Groups) == 0 || slices.Contains(r.Groups, "") {
+		_, ok := s.Personas[r.Persona]
+		if !ok && r.Persona != "" || r.Persona == "" && r.Set == nil || r.Instance != "" && !names[r.Instance] {
 			t.Errorf("loaded with rule %+v", r)
+		}
+		if len(r.When.Groups) == 0 && len(r.When.Profile) == 0 && r.When.When.Holds == nil && r.When.Not == nil {
+			t.Errorf("loaded with a rule about everybody: %+v", r)
+		}
+	}
+	checkPolicy(t, c, s)
+	// What loads can be planned with: whoever it is about, it ends and does not panic.
+	plan.New(s, plan.World{Instance: c.Instances()[0].Name, People: []plan.Person{{
+		ID: "00u1", Username: "ann@example.com", Status: plan.StatusActive,
+		Groups:  []plan.Group{{ID: "00g1", Name: "Connect Queue Sales"}, {ID: "00g2", Name: "Amazon Connect Agents"}},
+		Profile: map[string]any{"department": "Quality", "title": nil, "level": 3.0},
+	}}})
+}
+
+// checkPolicy sees that nobody is removed without what removals need, and that
+// the guard is on.
+func checkPolicy(t *testing.T, c *config.Config, s plan.Settings) {
+	t.Helper()
+	switch s.Policy {
+	case plan.CreateOnly, plan.UpsertOnly:
+	case plan.Sync:
+		if !c.APIMode() || len(s.Leavers.SuspendAs) == 0 {
+			t.Errorf("loaded with sync, API mode %v, and leavers %+v", c.APIMode(), s.Leavers)
+		}
+	default:
+		t.Errorf("loaded with policy %q", s.Policy)
+	}
+	for instance, name := range s.Leavers.SuspendAs {
+		if p, ok := s.Personas[name]; !ok || p.Instance != instance {
+			t.Errorf("loaded with %q for the leavers of %q: %+v", name, instance, p)
+		}
+	}
+	g := c.Guard
+	for _, n := range []int{g.StatusCount, g.GroupCount, g.LongCount, g.MoveCount} {
+		if n < 1 || n > 1000 || n > 50 && !g.IUnderstand {
+			t.Errorf("loaded with guard %+v", g)
+		}
+	}
+	for _, share := range []config.Share{g.StatusShare, g.LongShare, g.MoveShare} {
+		if share <= 0 || share > 0.9 {
+			t.Errorf("loaded with guard %+v", g)
+		}
+	}
+	if g.Short < time.Minute || g.Long < g.Short || g.HoldFor < 10*time.Minute || c.WaitForContacts < 0 {
+		t.Errorf("loaded with guard %+v", g)
+	}
+	for _, r := range s.Rules {
+		if (len(r.When.Profile) > 0 || r.When.When.Holds != nil) && !c.APIMode() {
+			t.Errorf("loaded with a rule on profiles, without profiles: %+v", r)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ type key struct {
 func TestReference(t *testing.T) {
 	t.Parallel()
 	const path = "../../docs/configuration.md"
-	env := func(string) string { return "0123456789abcdef" }
+	env := environment
 	dir := t.TempDir()
 	for _, name := range []string{"okta.pem", "proxy-ca.pem"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(readText(t, "testdata/"+name)), 0o600); err != nil {
@@ -71,24 +72,77 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// TestFull sees that the full example leaves no key out but the short form and
-// the other way to sign in to Okta.
+// environment has what the examples refer to.
+func environment(name string) string {
+	switch name {
+	case "CONNECTROSTER_WEBHOOK":
+		return "https://hooks.example.com/services/0123456789"
+	case "OKTA_KEY":
+		return "-----BEGIN PRIVATE KEY-----\nMDEyMzQ1Njc4OWFiY2RlZg==\n-----END PRIVATE KEY-----\n"
+	}
+	return "0123456789abcdef"
+}
+
+// TestExampleFiles sees that the examples for users load as they are, without
+// faults and warnings.
+func TestExampleFiles(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob("../../docs/examples/*.yaml")
+	if err != nil || len(names) < 3 {
+		t.Fatalf("got the examples %v and error %v, want three or more", names, err)
+	}
+	for _, name := range names {
+		c, err := Load(name, environment)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if len(c.Warnings) > 0 {
+			t.Errorf("got warnings\n%v", c.Warnings)
+		}
+	}
+}
+
+// TestActions sees that the reference names every operation of Amazon Connect that
+// the adapter calls, and no other.
+func TestActions(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob("../connect/*.go")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no adapter: %v", err)
+	}
+	called := map[string]bool{}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`connect\.(\w+)Input\b`).FindAllStringSubmatch(readText(t, name), -1) {
+			called[m[1]] = true
+		}
+	}
+	written := map[string]bool{}
+	for _, m := range regexp.MustCompile("`connect:(\\w+)`").FindAllStringSubmatch(readText(t, "testdata/reference.md"), -1) {
+		written[m[1]] = true
+	}
+	if diff := cmp.Diff(called, written); diff != "" {
+		t.Errorf("actions in testdata/reference.md: (-called +written)\n%s", diff)
+	}
+}
+
+// TestFull sees that the full example leaves no key out but the short form, the
+// other way to sign in to Okta, and several instances.
 func TestFull(t *testing.T) {
 	t.Parallel()
 	r := newReader("full.yaml", func(string) string { return "" })
 	r.read([]byte(readText(t, "testdata/full.yaml")))
 	written := map[string]bool{}
 	for path := range r.values {
-		for name := range map[string]bool{"agent": true, "supervisor": true, "administrator": true} {
-			path = strings.Replace(path, "personas."+name+".", "personas.<name>.", 1)
-		}
-		for _, index := range []string{"[0]", "[1]", "[2]"} {
-			path = strings.Replace(path, index, "[]", 1)
-		}
-		written[path] = true
+		path = regexp.MustCompile(`^personas\.[a-z]+\.`).ReplaceAllString(path, "personas.<name>.")
+		written[regexp.MustCompile(`\[[0-9]+\]`).ReplaceAllString(path, "[]")] = true
 	}
 	eachKey(reflect.TypeFor[Config](), "", func(path string, _ reflect.StructField) {
-		other := path == "group" || path == "routing_profile" || path == "security_profiles" || path == "okta.auth.token"
+		other := path == "group" || path == "routing_profile" || path == "security_profiles" || path == "okta.auth.token" ||
+			strings.HasPrefix(path, "instances") || path == "personas.<name>.instance" || path == "rules[].instance"
 		if written[path] == other {
 			t.Errorf("%s: written is %v, want %v", path, written[path], !other)
 		}
@@ -156,15 +210,26 @@ func keys(t *testing.T) []key {
 	return keys
 }
 
-// fieldComments reads the comments of all fields in config.go, by type and
+// fieldComments reads the comments of all fields of this package, by type and
 // field.
 func fieldComments(t *testing.T) map[string]string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	comments := map[string]string{}
+	for _, name := range names {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commentsOf(file, comments)
+	}
+	return comments
+}
+
+func commentsOf(file *ast.File, comments map[string]string) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -179,7 +244,6 @@ func fieldComments(t *testing.T) map[string]string {
 		}
 		return true
 	})
-	return comments
 }
 
 // laterKeys gives the keys of later versions, with their paths.

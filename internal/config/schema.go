@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -40,8 +41,11 @@ func laterOf(t reflect.Type) []string {
 // below gives the struct that a field holds, be it in a list or under names,
 // and how paths write the step into it.
 func below(t reflect.Type) (inner reflect.Type, step string) {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[setter]()) {
+		return nil, ""
+	}
 	switch {
-	case t.Kind() == reflect.Map:
+	case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct:
 		return t.Elem(), ".<name>"
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
 		return t.Elem(), "[]"
@@ -95,6 +99,61 @@ func knownKeys() map[string]bool {
 	return known
 }
 
+// applyDefaults gives every field below a struct what its default tag says.
+func applyDefaults(target any) {
+	v := reflect.ValueOf(target).Elem()
+	for i := range v.NumField() {
+		field, f := v.Field(i), v.Type().Field(i)
+		text, ok := f.Tag.Lookup("default")
+		switch {
+		case !f.IsExported():
+		case field.Kind() == reflect.Struct:
+			applyDefaults(field.Addr().Interface())
+		case ok:
+			if c := assign(field, text); c.problem != "" {
+				panic("config: default of " + f.Name + ": " + c.problem)
+			}
+		}
+	}
+}
+
+// assign sets a scalar field, or a list of one.
+func assign(field reflect.Value, text string) complaint {
+	if s, ok := field.Addr().Interface().(setter); ok {
+		return s.set(text)
+	}
+	switch field.Kind() {
+	case reflect.String:
+		field.SetString(text)
+	case reflect.Slice:
+		field.Set(reflect.ValueOf([]string{text}))
+	case reflect.Bool:
+		if text != "true" && text != "false" {
+			return complaint{"want true or false", ""}
+		}
+		field.SetBool(text == "true")
+	case reflect.Int64:
+		d, fault := duration(text)
+		if fault.problem != "" {
+			return fault
+		}
+		field.SetInt(int64(d))
+	case reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return complaint{"want a whole number", ""}
+		}
+		field.SetInt(int64(n))
+	case reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || n != n || n-n != 0 {
+			return complaint{"want a number", ""}
+		}
+		field.SetFloat(n)
+	}
+	return complaint{}
+}
+
 // wanted says in words what a field takes.
 func wanted(f reflect.StructField) string {
 	if text := f.Tag.Get("type"); text != "" {
@@ -115,17 +174,33 @@ func kindOf(t reflect.Type) string {
 	case reflect.TypeFor[TimeOfDay]():
 		return "a time of day such as 02:30"
 	case reflect.TypeFor[time.Duration]():
-		return "a duration such as 30s or 5m"
+		return "a duration such as 30s, 5m or 2d"
+	case reflect.TypeFor[Hierarchy]():
+		return "a path, an id or an ARN, or none"
+	case reflect.TypeFor[Proficiencies]():
+		return "attributes with values with levels from 1 to 5"
+	case reflect.TypeFor[Values](), reflect.TypeFor[Value]():
+		return "a value, or a list of values"
+	case reflect.TypeFor[Mode]():
+		return "enforce, follow, initial or ignore"
+	case reflect.TypeFor[Authority]():
+		return "enforce, follow, initial, ignore or {allowed: [...]}"
+	case reflect.TypeFor[Share]():
+		return "a share such as 10% or 0.1"
+	case reflect.TypeFor[Grace]():
+		return "a duration such as 7d, or never"
 	case reflect.TypeFor[Level]():
 		return "debug, info, warn or error"
 	case reflect.TypeFor[Format]():
 		return "text or json"
 	}
 	switch t.Kind() {
+	case reflect.Pointer:
+		return kindOf(t.Elem())
 	case reflect.Struct:
 		return "keys with values"
 	case reflect.Map:
-		return "names with keys below them"
+		return "names with " + contents(t) + " below them"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:
@@ -136,6 +211,19 @@ func kindOf(t reflect.Type) string {
 		return "a list"
 	}
 	return "text"
+}
+
+// contents says what stands below the names of a map.
+func contents(t reflect.Type) string {
+	switch t.Elem().Kind() {
+	case reflect.Struct:
+		return "keys"
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Map:
+		return "names"
+	}
+	return "a value"
 }
 
 // nearest gives the word that a misspelled one most likely meant, or nothing.

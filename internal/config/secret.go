@@ -21,6 +21,8 @@ const (
 	hookSecret kind = iota
 	apiToken
 	privateKey
+	webhookAddress
+	externalID
 )
 
 // limit is the most bytes that a secret of a kind may have. A token travels in a
@@ -40,6 +42,10 @@ func (k kind) meaning() string {
 		return "set it to the token that Okta showed when it was made"
 	case privateKey:
 		return "set it to the private key, in PEM or as a JSON Web Key"
+	case webhookAddress:
+		return "set it to the address of the webhook"
+	case externalID:
+		return "set it to the external id that the role asks for"
 	}
 	return "set it to the secret that Okta sends"
 }
@@ -54,6 +60,13 @@ func (k kind) fault(secret string) complaint {
 		return tokenFault(secret)
 	case privateKey:
 		return keyFault(secret)
+	case webhookAddress:
+		if secret != strings.TrimSpace(secret) {
+			return complaint{"the secret begins or ends with white space", ""}
+		}
+		return complaint{}
+	case externalID:
+		return externalFault(secret)
 	}
 	return secretFault(secret)
 }
@@ -232,12 +245,14 @@ func (r *reader) resolveOne(at, ref string, k kind) string {
 
 // isReference tells whether a path holds references to secrets.
 func isReference(path string) bool {
-	return path == "okta.hook.secrets" || path == "okta.auth.token" || path == "okta.auth.private_key"
+	return path == "okta.hook.secrets" || path == "okta.auth.token" || path == "okta.auth.private_key" || path == "notify.webhook"
 }
 
 // mayHoldSecret tells whether the keys below a path are so near to a secret that
 // an unknown one may be a secret.
-func mayHoldSecret(path string) bool { return path == "okta.hook" || path == "okta.auth" }
+func mayHoldSecret(path string) bool {
+	return path == "okta.hook" || path == "okta.auth" || path == "notify"
+}
 
 // hideSecrets keeps all but well-formed references out of the excerpts.
 func (r *reader) hideSecrets(n *yaml.Node) {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -78,11 +79,22 @@ func duration(text string) (time.Duration, complaint) {
 	if n, err := strconv.Atoi(text); err == nil && n > 0 {
 		return 0, complaint{"has no unit", fmt.Sprintf("did you mean %ds?", n)}
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, complaint{"want a duration such as 30s or 5m", ""}
+	const wrong = "want a duration such as 30s, 5m or 2d"
+	days := time.Duration(0)
+	if whole, rest, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.ParseUint(whole, 10, 16)
+		if err != nil {
+			return 0, complaint{wrong, ""}
+		}
+		if days, text = time.Duration(n)*24*time.Hour, rest; rest == "" {
+			return days, complaint{}
+		}
 	}
-	return d, complaint{}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || strings.HasPrefix(text, "+") || d > math.MaxInt64-days {
+		return 0, complaint{wrong, ""}
+	}
+	return days + d, complaint{}
 }
 
 // TimeOfDay is a time on the clock, in minutes after midnight.

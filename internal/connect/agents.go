@@ -15,59 +15,91 @@ import (
 	"connectroster/internal/reconcile"
 )
 
-// Agent reads one agent by DescribeUser.
+// Agent reads one agent by DescribeUser, and its proficiencies where Config says
+// that they are wanted.
 func (i *Instance) Agent(ctx context.Context, id string) (plan.Agent, error) {
 	instance, err := i.id.get(ctx)
 	if err != nil {
 		return plan.Agent{}, aboutInstance(err)
 	}
+	user, err := i.describe(ctx, instance, id)
+	if err != nil {
+		return plan.Agent{}, err
+	}
+	a := fromUser(user)
+	if i.reads.Proficiencies {
+		a.Proficiencies, err = i.proficiencies(ctx, instance, id)
+	}
+	return a, err
+}
+
+// describe reads a user. ErrNotFound means that there is none.
+func (i *Instance) describe(ctx context.Context, instance, id string) (*types.User, error) {
 	out, err := i.api.DescribeUser(ctx, &awsconnect.DescribeUserInput{InstanceId: &instance, UserId: &id})
 	if err != nil {
 		err = classify("DescribeUser", err)
 		if errors.Is(err, errNoResource) {
-			return plan.Agent{}, fmt.Errorf("agent %s: %w", id, reconcile.ErrNotFound)
+			return nil, fmt.Errorf("agent %s: %w", id, reconcile.ErrNotFound)
 		}
-		return plan.Agent{}, err
+		return nil, err
 	}
 	if out.User == nil || aws.ToString(out.User.Id) == "" {
-		return plan.Agent{}, errors.New("DescribeUser: the answer tells nothing about the agent")
+		return nil, errors.New("DescribeUser: the answer tells nothing about the agent")
 	}
-	return fromUser(out.User), nil
+	return out.User, nil
 }
 
 // pageSize is the most that SearchUsers gives at once.
 const pageSize = 500
 
-// Agents searches for the tag of this deployment. That a search matches is not
-// taken on trust: the tags of each agent are compared again.
-func (i *Instance) Agents(ctx context.Context) iter.Seq2[plan.Agent, error] {
+// Agents searches for the tag of this deployment, and before that once for each
+// of the skills. That a search matches is not taken on trust: the tags of each
+// agent are compared again.
+func (i *Instance) Agents(ctx context.Context, skills []plan.Proficiency) iter.Seq2[plan.Agent, error] {
 	return func(yield func(plan.Agent, error) bool) {
-		filter := &types.UserSearchFilter{TagFilter: &types.ControlPlaneTagFilter{
-			TagCondition: &types.TagCondition{TagKey: new(tagDeployment), TagValue: &i.deployment},
-		}}
-		seen := make(map[string]bool)
+		skilled, err := i.skilled(ctx, skills)
+		if err != nil {
+			yield(plan.Agent{}, fmt.Errorf("list the agents by their proficiencies: %w", err))
+			return
+		}
 		enough := errors.New("the caller has enough")
-		err := walk(func(token *string) (*string, error) {
-			rows, next, err := i.search(ctx, awsconnect.SearchUsersInput{SearchFilter: filter, NextToken: token})
-			if err != nil {
-				return nil, err
+		err = i.walkAgents(ctx, nil, func(a plan.Agent) error {
+			a.Proficiencies = skilled[a.ID]
+			if !yield(a, nil) {
+				return enough
 			}
-			for _, a := range rows {
-				// A list that shifts between two pages shows an agent twice.
-				if a.Deployment != i.deployment || seen[a.ID] {
-					continue
-				}
-				seen[a.ID] = true
-				if !yield(a, nil) {
-					return nil, enough
-				}
-			}
-			return next, nil
+			return nil
 		})
 		if err != nil && !errors.Is(err, enough) {
 			yield(plan.Agent{}, fmt.Errorf("list the agents: %w", err))
 		}
 	}
+}
+
+// walkAgents reads the agents of this deployment that meet the criteria, each
+// once.
+func (i *Instance) walkAgents(ctx context.Context, criteria *types.UserSearchCriteria, visit func(plan.Agent) error) error {
+	filter := &types.UserSearchFilter{TagFilter: &types.ControlPlaneTagFilter{
+		TagCondition: &types.TagCondition{TagKey: new(tagDeployment), TagValue: &i.deployment},
+	}}
+	seen := make(map[string]bool)
+	return walk(func(token *string) (*string, error) {
+		rows, next, err := i.search(ctx, awsconnect.SearchUsersInput{SearchCriteria: criteria, SearchFilter: filter, NextToken: token})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range rows {
+			// A list that shifts between two pages shows an agent twice.
+			if a.Deployment != i.deployment || seen[a.ID] {
+				continue
+			}
+			seen[a.ID] = true
+			if err := visit(a); err != nil {
+				return nil, err
+			}
+		}
+		return next, nil
+	})
 }
 
 // search reads one page of SearchUsers.

@@ -38,7 +38,7 @@ func collect(t testing.TB, i *Instance) ([]plan.Agent, error) {
 	t.Helper()
 	var agents []plan.Agent
 	var failed error
-	for a, err := range i.Agents(t.Context()) {
+	for a, err := range i.Agents(t.Context(), nil) {
 		if failed != nil {
 			t.Errorf("something follows the error: %v, %v", a, err)
 		}
@@ -94,7 +94,7 @@ func TestAgentsStopEarly(t *testing.T) {
 	for n := range 3 {
 		w.mustCreate(t, fmt.Sprintf("00u%d", n), fmt.Sprintf("agent%d", n))
 	}
-	for _, err := range w.Agents(t.Context()) {
+	for _, err := range w.Agents(t.Context(), nil) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -380,7 +380,7 @@ func TestReadsInterrupted(t *testing.T) {
 		"catalog": func() error { _, err := w.Catalog(ctx); return err },
 		"check":   func() error { _, err := w.Check(ctx); return err },
 		"agents": func() error {
-			for _, err := range w.Agents(ctx) {
+			for _, err := range w.Agents(ctx, nil) {
 				return err
 			}
 			return nil

@@ -27,8 +27,7 @@ func TestCreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := *change.After
-	want.ID = id
+	want := asRead(*change.After, id)
 	got, err := w.Agent(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +35,7 @@ func TestCreate(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the agent differs (-want +got):\n%s", diff)
 	}
-	for got, err := range w.Agents(t.Context()) {
+	for got, err := range w.Agents(t.Context(), nil) {
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("the agent in the list differs: %v (-want +got):\n%s", err, diff)
 		}
@@ -290,7 +289,7 @@ func TestCreateChecksFirst(t *testing.T) {
 		"owner too long":        func(c *plan.Change) { c.Person = strings.Repeat("0", 257); c.After.Owner = c.Person },
 		"another deployment":    func(c *plan.Change) { c.After.Deployment = "staging" },
 		"no state":              func(c *plan.Change) { c.After.State = "" },
-		"action of the future":  func(c *plan.Change) { c.Action = plan.Suspend },
+		"action of the future":  func(c *plan.Change) { c.Action = "promote" },
 	} {
 		change := w.creation("00u1", "ana")
 		spoil(&change)

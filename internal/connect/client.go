@@ -36,12 +36,15 @@ func (i *Instance) dial(ctx context.Context, cfg Config) error {
 	if cfg.Credentials != nil {
 		loaded.Credentials = cfg.Credentials
 	}
+	if cfg.RoleARN != "" {
+		loaded.Credentials = assume(loaded, cfg)
+	}
 	loaded.Credentials = keys{loaded.Credentials}
 	i.api = awsconnect.NewFromConfig(loaded, func(o *awsconnect.Options) {
 		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(retryable)}, o.Retryables...)
 		})
-		o.APIOptions = append(o.APIOptions, i.pace)
+		o.APIOptions = append(o.APIOptions, explicit, i.pace)
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = &cfg.Endpoint
 		}

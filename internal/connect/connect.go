@@ -12,14 +12,11 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"regexp"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconnect "github.com/aws/aws-sdk-go-v2/service/connect"
-	"github.com/aws/aws-sdk-go-v2/service/connect/types"
 
 	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
@@ -34,6 +31,14 @@ type Config struct {
 	Region string
 	// Profile of the shared AWS configuration. Empty: as the environment says.
 	Profile string
+	// RoleARN is a role to work as, which the credentials may assume. Empty: as
+	// whom the credentials are of. ExternalID is what the role's trust policy asks
+	// for, if it does.
+	RoleARN    string
+	ExternalID string
+	// Label is what the configuration calls the instance, for logs. Empty where
+	// there is one instance.
+	Label string
 	// Deployment is the name of this deployment. It is written into the tags of
 	// every agent made, and agents of other deployments are left out of Agents.
 	// Required.
@@ -49,6 +54,10 @@ type Config struct {
 	Timeout time.Duration
 	// CatalogTTL is how old the catalog may be. Default 5 min.
 	CatalogTTL time.Duration
+	// BusyTTL is how old an answer of Busy may be. Default 5 s.
+	BusyTTL time.Duration
+	// Reads says what is read beside what all agents have.
+	Reads Reads
 
 	// Endpoint is the URL of something that stands in for Amazon Connect. Empty:
 	// Amazon Connect, or as AWS_ENDPOINT_URL_CONNECT and the AWS configuration say.
@@ -68,6 +77,14 @@ type Config struct {
 	Log *slog.Logger
 	// Now is the clock of the catalog's age. Default time.Now.
 	Now func() time.Time
+}
+
+// Reads says what else is to be read since somebody manages it.
+type Reads struct {
+	Hierarchy bool // the catalog offers the hierarchy groups
+	// Proficiencies makes the catalog offer the predefined attributes, and Agent
+	// read what an agent is good at, which is one more call each time.
+	Proficiencies bool
 }
 
 // Call is one attempt of one call.
@@ -91,8 +108,12 @@ type Instance struct {
 	observe    func(Call)
 	log        *slog.Logger
 
+	reads Reads
+
 	id      *cached[string]
 	catalog *cached[plan.Catalog]
+	offline *cached[string] // id of the agent status of those who are not at work
+	busy    *busy
 
 	rate  float64
 	burst int
@@ -123,6 +144,7 @@ func New(ctx context.Context, cfg Config) (*Instance, error) {
 		deployment: cfg.Deployment,
 		observe:    cfg.Observe,
 		log:        cfg.Log,
+		reads:      cfg.Reads,
 		rate:       cfg.Rate,
 		burst:      cfg.Burst,
 		turns:      make(map[string]*limiter),
@@ -132,6 +154,8 @@ func New(ctx context.Context, cfg Config) (*Instance, error) {
 	}
 	i.id = newCached(0, cfg.Now, func(ctx context.Context) (string, error) { return i.resolve(ctx, target) })
 	i.catalog = newCached(cfg.CatalogTTL, cfg.Now, i.readCatalog)
+	i.offline = newCached(cfg.CatalogTTL, cfg.Now, i.readOffline)
+	i.busy = newBusy(cfg.BusyTTL, cfg.Now, i.readBusy)
 	return i, nil
 }
 
@@ -150,6 +174,10 @@ func (c *Config) complete() error {
 		return fmt.Errorf("burst %d is negative", c.Burst)
 	case c.Timeout < 0:
 		return fmt.Errorf("timeout %v is negative", c.Timeout)
+	case c.RoleARN == "" && c.ExternalID != "":
+		return errors.New("an external id goes with a role to assume, and none is named")
+	case c.RoleARN != "" && !roleARN.MatchString(c.RoleARN):
+		return fmt.Errorf("%q is not the ARN of a role; one looks like arn:aws:iam::123456789012:role/connectroster", c.RoleARN)
 	}
 	if c.Rate == 0 {
 		c.Rate = 2
@@ -163,11 +191,17 @@ func (c *Config) complete() error {
 	if c.CatalogTTL == 0 {
 		c.CatalogTTL = 5 * time.Minute
 	}
+	if c.BusyTTL == 0 {
+		c.BusyTTL = 5 * time.Second
+	}
 	if c.Observe == nil {
 		c.Observe = func(Call) {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Label != "" {
+		c.Log = c.Log.With("instance", c.Label)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -177,134 +211,6 @@ func (c *Config) complete() error {
 
 // Close drops idle connections. Calls in flight are ended by their contexts.
 func (i *Instance) Close() { i.http.CloseIdleConnections() }
-
-// Info is what Amazon Connect says about the instance.
-type Info struct {
-	ID       string `json:"id"`
-	ARN      string `json:"arn"`
-	Alias    string `json:"alias"`
-	Region   string `json:"region"`
-	Identity string `json:"identity"` // SAML, CONNECT_MANAGED or EXISTING_DIRECTORY
-	Status   string `json:"status"`   // ACTIVE, CREATION_IN_PROGRESS or CREATION_FAILED
-}
-
-// Check asks whether the instance can be worked on. Only an active one that
-// signs its users in by SAML can: the error for another one is Terminal, or
-// After while it is being made, and the Info tells about it all the same.
-func (i *Instance) Check(ctx context.Context) (Info, error) {
-	id, err := i.id.get(ctx)
-	if err != nil {
-		return Info{}, err
-	}
-	out, err := i.api.DescribeInstance(ctx, &awsconnect.DescribeInstanceInput{InstanceId: &id})
-	if err != nil {
-		err = classify("DescribeInstance", err)
-		if errors.Is(err, errNoResource) {
-			return Info{}, reconcile.Terminal(fmt.Errorf("there is no instance %s in the region %s of this account: %w", id, i.region, err))
-		}
-		return Info{}, err
-	}
-	if out.Instance == nil {
-		return Info{}, errors.New("DescribeInstance: the answer tells nothing about the instance")
-	}
-	info := i.info(out.Instance)
-	return info, usable(info, out.Instance.StatusReason)
-}
-
-func (i *Instance) info(v *types.Instance) Info {
-	return Info{
-		ID:       aws.ToString(v.Id),
-		ARN:      aws.ToString(v.Arn),
-		Alias:    aws.ToString(v.InstanceAlias),
-		Region:   i.region,
-		Identity: string(v.IdentityManagementType),
-		Status:   string(v.InstanceStatus),
-	}
-}
-
-// usable tells why an instance cannot be worked on. The identity type is settled
-// when an instance is made and never changes.
-// Source: Amazon Connect Administrator Guide, "Plan your identity management".
-func usable(info Info, reason *types.InstanceStatusReason) error {
-	const remedy = "; the identity type of an instance cannot be changed, so use one that was created with SAML 2.0-based authentication"
-	switch types.DirectoryType(info.Identity) {
-	case types.DirectoryTypeSaml:
-	case types.DirectoryTypeConnectManaged:
-		return reconcile.Terminal(fmt.Errorf("instance %s keeps passwords of its own (%s): its users cannot sign in with Okta, and every new one needs a password%s", info.ID, info.Identity, remedy))
-	case types.DirectoryTypeExistingDirectory:
-		return reconcile.Terminal(fmt.Errorf("instance %s takes its users from an Active Directory (%s): they sign in there and not with Okta%s", info.ID, info.Identity, remedy))
-	default:
-		return reconcile.Terminal(fmt.Errorf("instance %s has the identity type %q, which is not SAML%s", info.ID, info.Identity, remedy))
-	}
-	switch types.InstanceStatus(info.Status) {
-	case types.InstanceStatusCreationInProgress:
-		return reconcile.After(time.Minute, fmt.Errorf("instance %s is still being created", info.ID))
-	case types.InstanceStatusCreationFailed:
-		why := ""
-		if reason != nil && reason.Message != nil {
-			why = ": " + redact(*reason.Message, nil)
-		}
-		return reconcile.Terminal(fmt.Errorf("the creation of instance %s has failed%s", info.ID, why))
-	}
-	return nil
-}
-
-// target is an instance as its owner names it: by id or by alias.
-type target struct{ id, alias, region string }
-
-var instanceID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
-// parseTarget reads an id, an alias or an ARN of the form
-// arn:aws:connect:REGION:ACCOUNT:instance/ID.
-func parseTarget(ref string) (target, error) {
-	if instanceID.MatchString(ref) {
-		return target{id: ref}, nil
-	}
-	if !strings.HasPrefix(ref, "arn:") {
-		return target{alias: ref}, nil
-	}
-	parts := strings.SplitN(ref, ":", 6)
-	if len(parts) == 6 && parts[2] == "connect" && parts[3] != "" {
-		if id, ok := strings.CutPrefix(parts[5], "instance/"); ok && instanceID.MatchString(id) {
-			return target{id: id, region: parts[3]}, nil
-		}
-	}
-	return target{}, fmt.Errorf("%q is not the ARN of an instance; one looks like arn:aws:connect:eu-central-1:123456789012:instance/11111111-2222-3333-4444-555555555555", ref)
-}
-
-// resolve gives the id of the instance, asking for it where only the alias is
-// known.
-func (i *Instance) resolve(ctx context.Context, t target) (string, error) {
-	if t.id != "" {
-		return t.id, nil
-	}
-	var id string
-	var others []string
-	err := walk(func(token *string) (*string, error) {
-		out, err := i.api.ListInstances(ctx, &awsconnect.ListInstancesInput{NextToken: token, MaxResults: new(int32(10))})
-		if err != nil {
-			return nil, classify("ListInstances", err)
-		}
-		if out.InstanceSummaryList == nil {
-			return nil, errors.New("ListInstances: the answer holds no list")
-		}
-		for _, v := range out.InstanceSummaryList {
-			alias := aws.ToString(v.InstanceAlias)
-			others = append(others, alias)
-			if strings.EqualFold(alias, t.alias) {
-				id = aws.ToString(v.Id)
-			}
-		}
-		return out.NextToken, nil
-	})
-	if err != nil {
-		return "", fmt.Errorf("find the instance %q: %w", t.alias, err)
-	}
-	if id == "" {
-		return "", reconcile.Terminal(fmt.Errorf("the region %s of this account has no instance with the alias %q; it has %q", i.region, t.alias, others))
-	}
-	return id, nil
-}
 
 // maxPages is where a list is taken for endless: half a million agents.
 const maxPages = 1000

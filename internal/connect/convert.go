@@ -11,82 +11,45 @@ import (
 	"connectroster/internal/plan"
 )
 
-// The tags by which an agent is known as ours.
-const (
-	tagOwner      = "connectroster:owner"
-	tagDeployment = "connectroster:deployment"
-	tagState      = "connectroster:state"
-)
-
 // fromUser reads the answer of DescribeUser, in which after-contact work is in
 // seconds.
 func fromUser(v *types.User) plan.Agent {
-	a := agent(v.Id, v.Username, v.RoutingProfileId, v.SecurityProfileIds, v.Tags)
+	a := agent(v.Id, v.Username, v.RoutingProfileId, v.HierarchyGroupId, v.SecurityProfileIds)
 	if v.IdentityInfo != nil {
 		a.FirstName, a.LastName = nfc(v.IdentityInfo.FirstName), nfc(v.IdentityInfo.LastName)
 	}
-	a.Phone = fromPhone(v.PhoneConfig)
+	a.Phone, a.Channels = handlingOf(v).read(1)
+	fromTags(&a, v.Tags)
 	return a
 }
 
 // fromSearch reads a row of SearchUsers, in which after-contact work is in
 // milliseconds. Source: Amazon Connect API, UserSearchSummary.
 func fromSearch(v *types.UserSearchSummary) plan.Agent {
-	a := agent(v.Id, v.Username, v.RoutingProfileId, v.SecurityProfileIds, v.Tags)
+	a := agent(v.Id, v.Username, v.RoutingProfileId, v.HierarchyGroupId, v.SecurityProfileIds)
 	if v.IdentityInfo != nil {
 		a.FirstName, a.LastName = nfc(v.IdentityInfo.FirstName), nfc(v.IdentityInfo.LastName)
 	}
-	a.Phone = fromPhone(v.PhoneConfig)
-	a.Phone.AfterContactWork /= 1000
+	a.Phone, a.Channels = handling{
+		phone:       v.PhoneConfig,
+		autoAccept:  v.AutoAcceptConfigs,
+		afterWork:   v.AfterContactWorkConfigs,
+		numbers:     v.PhoneNumberConfigs,
+		persistent:  v.PersistentConnectionConfigs,
+		enhancement: v.VoiceEnhancementConfigs,
+	}.read(1000)
+	fromTags(&a, v.Tags)
 	return a
 }
 
-func agent(id, username, routing *string, security []string, tags map[string]string) plan.Agent {
+func agent(id, username, routing, hierarchy *string, security []string) plan.Agent {
 	return plan.Agent{
 		ID:               aws.ToString(id),
 		Username:         aws.ToString(username),
 		RoutingProfile:   aws.ToString(routing),
 		SecurityProfiles: slices.Sorted(slices.Values(security)),
-		Owner:            tags[tagOwner],
-		Deployment:       tags[tagDeployment],
-		State:            plan.State(tags[tagState]),
+		Hierarchy:        aws.ToString(hierarchy),
 	}
-}
-
-// fromPhone reads a phone. An agent may have none, and then it is zero.
-func fromPhone(v *types.UserPhoneConfig) plan.Phone {
-	if v == nil {
-		return plan.Phone{}
-	}
-	p := plan.Phone{
-		AutoAccept:       v.AutoAccept,
-		AfterContactWork: int(v.AfterContactWorkTimeLimit),
-		DeskNumber:       aws.ToString(v.DeskPhoneNumber),
-	}
-	switch v.PhoneType {
-	case types.PhoneTypeSoftPhone:
-		p.Type = plan.SoftPhone
-	case types.PhoneTypeDeskPhone:
-		p.Type = plan.DeskPhone
-	}
-	return p
-}
-
-// toPhone writes a phone. What is false or 0 is left out on the wire, which the
-// service takes for false and 0.
-func toPhone(p plan.Phone) *types.UserPhoneConfig {
-	v := &types.UserPhoneConfig{
-		PhoneType:                 types.PhoneTypeSoftPhone,
-		AutoAccept:                p.AutoAccept,
-		AfterContactWorkTimeLimit: int32(p.AfterContactWork),
-	}
-	if p.Type == plan.DeskPhone {
-		v.PhoneType = types.PhoneTypeDeskPhone
-	}
-	if p.DeskNumber != "" {
-		v.DeskPhoneNumber = &p.DeskNumber
-	}
-	return v
 }
 
 func nfc(s *string) string { return norm.NFC.String(aws.ToString(s)) }

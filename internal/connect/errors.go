@@ -111,6 +111,42 @@ func (f failure) rejected() bool {
 	return f.code != "" && f.status >= 400 && f.status < 500
 }
 
+// settled reports that the call has certainly changed nothing. Any other failure
+// leaves open whether it has.
+func (f failure) settled() bool {
+	return f.unsent != nil || f.keys != nil || f.quota() || f.throttled() || f.refused() || f.rejected() || f.dial != nil ||
+		f.code == "ResourceNotFoundException" || f.code == "DuplicateResourceException"
+}
+
+// denied reports that whoever we are lacks the permission for this, as opposed
+// to being nobody known.
+func (f failure) denied() bool {
+	switch f.code {
+	case "AccessDenied", "AccessDeniedException", "NotAuthorized":
+		return true
+	}
+	return f.code == "" && f.status == http.StatusForbidden
+}
+
+// needed names the actions that a policy must allow for an operation.
+// Source: Service Authorization Reference, Amazon Connect.
+func needed(operation string) string {
+	if operation == "CreateUser" {
+		return "connect:CreateUser and connect:TagResource"
+	}
+	return "connect:" + operation
+}
+
+// errTurn says that a call was not taken because of how many there are, so that
+// to wait is all there is to do.
+var errTurn = errors.New("too many calls")
+
+// turn marks an error as errTurn.
+type turn struct{ error }
+
+func (e turn) Unwrap() error        { return e.error }
+func (e turn) Is(target error) bool { return target == errTurn }
+
 // errNoResource says that the service does not know something that a request
 // names; what that means depends on the request.
 var errNoResource = errors.New("not there")
@@ -118,6 +154,7 @@ var errNoResource = errors.New("not there")
 // Waits before somebody looks again.
 const (
 	pauseThrottled = time.Second      // the pause of the operation: two turns at the default rate
+	waitGone       = 5 * time.Second  // an agent that is not there: the next look finds out
 	waitDialled    = 10 * time.Second // a network that is away
 	waitCatalog    = 30 * time.Second // a profile that has just been deleted
 	waitAccess     = time.Minute      // somebody has to repair credentials or policy
@@ -138,9 +175,11 @@ func classify(operation string, err error, private ...string) error {
 	said := fail(f.said(private))
 	switch {
 	case f.quota():
-		return reconcile.After(waitQuota, fmt.Errorf("the instance has as many users as its quota allows; ask AWS for a larger one or delete users: %w", said))
+		return reconcile.After(waitQuota, turn{fmt.Errorf("the instance has as many users as its quota allows; ask AWS for a larger one or delete users: %w", said)})
 	case f.throttled():
-		return reconcile.After(pauseThrottled, fmt.Errorf("throttled by Amazon Connect: %w", said))
+		return reconcile.After(pauseThrottled, turn{fmt.Errorf("throttled by Amazon Connect: %w", said)})
+	case f.denied():
+		return reconcile.After(waitAccess, fmt.Errorf("refused by AWS; the policy of the role must allow %s for this: %w", needed(operation), said))
 	case f.refused():
 		return reconcile.After(waitAccess, fmt.Errorf("refused by AWS; check the credentials and the policy of the role: %w", said))
 	case f.code == "ResourceNotFoundException":

@@ -93,6 +93,23 @@ func (w *world) creation(person, username string) plan.Change {
 	}}
 }
 
+// asRead is an agent as it is read after it was written: channels of which
+// nothing was said take contacts as a new agent does, with the after-contact work
+// of voice.
+func asRead(a plan.Agent, id string) plan.Agent {
+	a.ID = id
+	channels := map[plan.Channel]plan.Handled{}
+	for _, c := range []plan.Channel{plan.Chat, plan.Task, plan.Email} {
+		handled, said := a.Channels[c]
+		if !said {
+			handled.AfterContactWork = a.Phone.AfterContactWork
+		}
+		channels[c] = handled
+	}
+	a.Channels = channels
+	return a
+}
+
 func (w *world) mustCreate(t testing.TB, person, username string) string {
 	t.Helper()
 	id, err := w.Apply(context.Background(), w.creation(person, username))

@@ -44,6 +44,9 @@ type unsent struct {
 func (e *unsent) Error() string { return "not sent: " + e.cause.Error() }
 func (e *unsent) Unwrap() error { return e.cause }
 
+// Is makes it one of the errors that only need waiting.
+func (e *unsent) Is(target error) bool { return target == errTurn }
+
 var errTurnTooLate = errors.New("its turn under the rate limit comes too late")
 
 // wait waits for a turn. Where the turn comes after the deadline of ctx it does

@@ -108,8 +108,14 @@ func (w *world) accepts(ctx context.Context, t rapid.TB, p plan.Person, phone pl
 	settings := plan.Settings{
 		Deployment: deployment,
 		Policy:     plan.CreateOnly,
-		Rules:      []plan.Rule{{Groups: []string{"g"}, Persona: "agent"}},
-		Personas:   map[string]plan.Persona{"agent": {RoutingProfile: "Basic Routing Profile", SecurityProfiles: []string{"Agent", "QualityAnalyst"}, Phone: phone}},
+		Rules:      []plan.Rule{{When: plan.Condition{Groups: []plan.GroupRef{{Text: "g"}}}, Persona: "agent"}},
+		Personas: map[string]plan.Persona{"agent": {Values: plan.Values{
+			RoutingProfile:   plan.Literal("Basic Routing Profile"),
+			SecurityProfiles: []string{"Agent", "QualityAnalyst"},
+			PhoneType:        phone.Type,
+			AutoAccept:       map[plan.Channel]bool{plan.Voice: phone.AutoAccept},
+			AfterContactWork: map[plan.Channel]int{plan.Voice: phone.AfterContactWork},
+		}}},
 	}
 	catalog, err := w.Catalog(ctx)
 	if err != nil {
@@ -132,8 +138,7 @@ func (w *world) accepts(ctx context.Context, t rapid.TB, p plan.Person, phone pl
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := *change.After
-	want.ID = id
+	want := asRead(*change.After, id)
 	want.FirstName, want.LastName = short(want.FirstName, 255), short(want.LastName, 300)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("the agent differs (-want +got):\n%s", diff)

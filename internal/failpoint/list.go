@@ -13,6 +13,8 @@ const (
 	WorkClaimed       = "work-claimed"       // a worker has the person
 	WorkPerson        = "work-person"        // the directory was read
 	WorkPlanned       = "work-planned"       // the plan is made
+	WorkReserved      = "work-reserved"      // the guard has answered
+	WorkRemembered    = "work-remembered"    // the agent is kept as it was before it is parked
 	WorkIntended      = "work-intended"      // the intent is durable, nothing was sent
 	WorkApplied       = "work-applied"       // Amazon Connect has answered, nothing is stored
 	WorkIndexed       = "work-indexed"       // the agent is known, the intent is open
@@ -20,8 +22,19 @@ const (
 	WorkSettled       = "work-settled"       // all is done
 )
 
-// List holds every place.
+// The places of a change that takes access away or moves somebody, in their order.
+const (
+	GuardRows          = "guard-rows"          // the place or the hold is written, not committed
+	GuardCommitted     = "guard-committed"     // durable, nobody was told
+	TombstoneRow       = "tombstone-row"       // the tombstone is written, not committed
+	TombstoneCommitted = "tombstone-committed" // durable, nobody was told
+)
+
+// List holds every place that an event and a look pass.
 var List = []string{
 	HookAuthenticated, HookRead, HookParsed, QueueBegin, QueueFacts, QueueRows, QueueCommitted, HookAnswered,
-	WorkClaimed, WorkPerson, WorkPlanned, WorkIntended, WorkApplied, WorkIndexed, WorkJournalled, WorkSettled,
+	WorkClaimed, WorkPerson, WorkPlanned, WorkReserved, WorkRemembered, WorkIntended, WorkApplied, WorkIndexed, WorkJournalled, WorkSettled,
 }
+
+// Removals holds the places inside the store on the way of such a change.
+var Removals = []string{GuardRows, GuardCommitted, TombstoneRow, TombstoneCommitted}

@@ -119,6 +119,7 @@ type Client struct {
 	mu     sync.Mutex
 	denied error     // why the credential was refused
 	until  time.Time // no call before
+	stats  ClientStats
 }
 
 // NewClient makes a Client. It makes no call.
@@ -198,6 +199,7 @@ type apiCall struct {
 	method string // empty: GET
 	body   []byte // JSON; nil: none
 	once   bool   // not to be repeated while it may have been carried out
+	public bool   // takes no credential
 }
 
 // Patience of callers.
@@ -269,17 +271,20 @@ func (c *Client) do(ctx context.Context, call apiCall) (*apiReply, error) {
 			return nil, err
 		}
 		reply, credential, err := c.attempt(ctx, call)
+		c.count(err)
 		var denied *deniedError
 		var answer *APIError
 		switch {
 		case err == nil:
-			c.accepted(ctx)
+			if !call.public {
+				c.accepted(ctx)
+			}
 			return reply, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.As(err, &denied):
 			return nil, c.deny(ctx, err)
-		case errors.As(err, &answer) && answer.Status == http.StatusUnauthorized && answer.Code != codeFeature:
+		case errors.As(err, &answer) && answer.Status == http.StatusUnauthorized && answer.Code != codeFeature && !call.public:
 			if renewed || !c.auth.renew(credential) {
 				return nil, c.deny(ctx, err)
 			}
@@ -394,8 +399,10 @@ func (c *Client) attempt(ctx context.Context, call apiCall) (reply *apiReply, cr
 	if err != nil {
 		return nil, "", oddAnswer("a link that cannot be called")
 	}
-	if credential, err = c.auth.sign(ctx, r); err != nil {
-		return nil, "", err
+	if !call.public {
+		if credential, err = c.auth.sign(ctx, r); err != nil {
+			return nil, "", err
+		}
 	}
 	response, err := c.send(r)
 	if err != nil {

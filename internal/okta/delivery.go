@@ -324,11 +324,6 @@ func (s subject) grouped() bool { return s == ofMembership || s == ofGroup || s 
 
 func (s subject) applied() bool { return s == ofAssignment || s == ofGroupApp }
 
-// configured reports whether a group is one of those named by id or by name.
-func configured(groups []string, id, name string) bool {
-	return id != "" && slices.Contains(groups, id) || name != "" && slices.Contains(groups, name)
-}
-
 // oktaID reports whether s can be the id of an Okta object.
 func oktaID(s string) bool {
 	return s != "" && len(s) <= maxID && !strings.ContainsFunc(s, func(r rune) bool {

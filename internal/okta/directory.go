@@ -22,8 +22,9 @@ import (
 type DirectoryConfig struct {
 	Client *Client
 
-	// Groups gives the mapped groups, each by its Okta id or by its exact name. It
-	// is asked for every read and must be safe for concurrent use.
+	// Groups gives the mapped groups, each by its Okta id or by its exact name, or
+	// all whose name matches a regular expression between slashes. It is asked for
+	// every read and must be safe for concurrent use.
 	Groups func() []string
 
 	// App is the app by which people sign in to Amazon Connect, by its label or
@@ -37,7 +38,7 @@ type DirectoryConfig struct {
 //
 // A person takes three calls, and everybody one for each 200 members of a mapped
 // group and one for each 500 users of the app, besides a few for the groups
-// themselves. What can be told of an answer that is not complete makes it an
+// themselves. A question about somebody who left takes one to three more. What can be told of an answer that is not complete makes it an
 // error: a list with fewer members than Okta counts, a row twice, a person
 // without the group Everyone, links that lead elsewhere or in circles, or an
 // answer that may not be Okta's at all.
@@ -45,10 +46,14 @@ type Directory struct {
 	config DirectoryConfig
 	client *Client
 
+	patterns patterns
+	seen     seen
+
 	mu      sync.Mutex
-	ids     map[string]string // ids of the mapped groups, by what they are mapped by; never changed in place
+	ids     map[string]string // ids of the groups mapped by id or name, by what they are mapped by; never changed in place
 	app     string            // id of the app that is configured by its label; empty: not known
 	appSeen time.Time         // when the app was last seen to exist
+	untold  bool              // the org did not tell its id, and the log says so
 }
 
 // NewDirectory makes a Directory. It makes no call.
@@ -157,6 +162,7 @@ func (d *Directory) username(ctx context.Context, id string) (string, error) {
 	case user.ID != id:
 		return "", fmt.Errorf("read the app username of user %s: %w", id, oddAnswer("another user"))
 	}
+	d.sawApp()
 	return user.Credentials.UserName, nil
 }
 
@@ -226,7 +232,7 @@ func (d *Directory) members(ctx context.Context, g described) ([]oktaUser, error
 	if len(users) >= count {
 		return users, nil
 	}
-	again, err := d.groupsByID(ctx, map[string]string{g.ref: g.ID})
+	again, err := d.groupsByID(ctx, []string{g.ID})
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,13 @@ import (
 // simOrg is an org of the simulator with the group and the app.
 func simOrg(t testing.TB, people ...sim.NewUser) (*sim.Org, *okta.Client, *atomic.Int64) {
 	t.Helper()
-	org, err := sim.New(sim.Config{Tokens: []string{apiToken}})
+	return simOrgAs(t, sim.Config{}, people...)
+}
+
+func simOrgAs(t testing.TB, config sim.Config, people ...sim.NewUser) (*sim.Org, *okta.Client, *atomic.Int64) {
+	t.Helper()
+	config.Tokens = []string{apiToken}
+	org, err := sim.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +96,10 @@ func TestDirectoryPerson(t *testing.T) {
 			{ID: groupNamed(t, org, "Everyone").ID, Name: "Everyone"},
 			{ID: groupNamed(t, org, apiName).ID, Name: apiName},
 			{ID: groupNamed(t, org, "Supervisors").ID, Name: "Supervisors"},
+		},
+		Profile: map[string]any{
+			"login": "Ana.Silva@example.com", "email": "Ana.Silva@example.com", "firstName": "Zoe\u0308", "lastName": "Garci\u0301a",
+			"mobilePhone": nil, "secondEmail": nil,
 		},
 	}
 	got, err := d.Person(t.Context(), ana.ID)

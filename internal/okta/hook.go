@@ -59,8 +59,9 @@ type HookConfig struct {
 	// DefaultHookHeader.
 	Header string
 
-	// Groups gives the groups that matter, each by its Okta id or by its exact
-	// name. It is asked for every delivery and must be safe for concurrent use.
+	// Groups gives the groups that matter, each by its Okta id, by its exact name,
+	// or by a regular expression between slashes. It is asked for every delivery
+	// and must be safe for concurrent use.
 	Groups func() []string
 
 	// MaxBody is the largest delivery taken, in bytes. Zero means DefaultHookMaxBody.
@@ -115,6 +116,8 @@ type Hook struct {
 	config HookConfig
 	types  map[string]logType // the event types that count
 	quiet  map[int]*quiet     // by status
+
+	patterns patterns
 
 	mu    sync.Mutex
 	stats HookStats
@@ -362,7 +365,7 @@ func (h *Hook) reader() eventReader {
 	groups := h.config.Groups()
 	return eventReader{
 		types:  h.types,
-		mapped: func(id, name string) bool { return configured(groups, id, name) },
+		mapped: func(id, name string) bool { return h.patterns.configured(groups, id, name) },
 		isApp:  func(string, ...string) bool { return false },
 		facts:  h.config.Facts,
 	}

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,15 +31,13 @@ const maxTerms = 40
 const maxAppAge = time.Minute
 
 // described is a mapped group as Okta has it now.
-type described struct {
-	oktaGroup
-	ref string // by which it is mapped
-}
+type described struct{ oktaGroup }
 
 // Groups gives the mapped groups as Okta has them now, each once. A group that
 // is mapped by its name is looked up once, and is that group from then on: if it
 // is renamed that is an error, as it is if a group is gone, or if a name stands
-// for none or for several. All that is wrong is told at once.
+// for none or for several. All that is wrong is told at once. A regular
+// expression means whatever matches now, which may be nothing.
 func (d *Directory) Groups(ctx context.Context) ([]plan.Group, error) {
 	found, err := d.describe(ctx)
 	if err != nil {
@@ -57,13 +56,39 @@ func (d *Directory) describe(ctx context.Context) ([]described, error) {
 	if err != nil {
 		return nil, err
 	}
-	byID, err := d.groupsByID(ctx, ids)
+	refs := d.refs()
+	var expressions []string
+	for _, ref := range refs {
+		if isPattern(ref) {
+			expressions = append(expressions, ref)
+		}
+	}
+	candidates, err := d.candidates(ctx, expressions)
 	if err != nil {
+		return nil, err
+	}
+	wanted := slices.Collect(maps.Keys(candidates))
+	byID, err := d.groupsByID(ctx, slices.AppendSeq(wanted, maps.Values(ids)))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.settle(ctx, expressions, candidates, byID); err != nil {
 		return nil, err
 	}
 	var out []described
 	var faults []error
-	for _, ref := range d.refs() {
+	add := func(g oktaGroup) {
+		if !slices.ContainsFunc(out, func(o described) bool { return o.ID == g.ID }) {
+			out = append(out, described{g})
+		}
+	}
+	for _, ref := range refs {
+		if isPattern(ref) {
+			for _, g := range d.matching(ref, byID) {
+				add(g)
+			}
+			continue
+		}
 		g, ok := byID[ids[ref]]
 		switch {
 		case !ok:
@@ -71,11 +96,25 @@ func (d *Directory) describe(ctx context.Context) ([]described, error) {
 			faults = append(faults, fmt.Errorf("group %q (%s) does not exist in okta, or the credential's admin role does not show it", ref, ids[ref]))
 		case ref != g.ID && ref != g.Profile.Name:
 			faults = append(faults, renamed(ref, convertGroup(g)))
-		case !slices.ContainsFunc(out, func(o described) bool { return o.ID == g.ID }):
-			out = append(out, described{g, ref})
+		default:
+			add(g)
 		}
 	}
 	return out, errors.Join(faults...)
+}
+
+// matching gives those of the groups that a regular expression means, by name.
+func (d *Directory) matching(ref string, byID map[string]oktaGroup) []oktaGroup {
+	var out []oktaGroup
+	for _, g := range byID {
+		if d.patterns.matches(ref, g.Profile.Name) {
+			out = append(out, g)
+		}
+	}
+	slices.SortFunc(out, func(a, b oktaGroup) int {
+		return cmp.Or(strings.Compare(a.Profile.Name, b.Profile.Name), strings.Compare(a.ID, b.ID))
+	})
+	return out
 }
 
 func renamed(ref string, g plan.Group) error {
@@ -93,8 +132,8 @@ func (d *Directory) refs() []string {
 	return out
 }
 
-// resolve gives the id of each mapped group. It makes calls for names alone that
-// it does not know yet.
+// resolve gives the id of each group that is mapped by its id or name. It makes
+// calls for names alone that it does not know yet.
 func (d *Directory) resolve(ctx context.Context) (map[string]string, error) {
 	refs := d.refs()
 	ids := map[string]string{}
@@ -102,6 +141,7 @@ func (d *Directory) resolve(ctx context.Context) (map[string]string, error) {
 	d.mu.Lock()
 	for _, ref := range refs {
 		switch id := d.ids[ref]; {
+		case isPattern(ref):
 		case isID(ref, "00g"):
 			ids[ref] = ref
 		case id != "":
@@ -174,8 +214,8 @@ func (d *Directory) lookUp(ctx context.Context, names []string) (map[string]stri
 }
 
 // groupsByID reads groups, with the number of their members.
-func (d *Directory) groupsByID(ctx context.Context, ids map[string]string) (map[string]oktaGroup, error) {
-	wanted := slices.Compact(slices.Sorted(maps.Values(ids)))
+func (d *Directory) groupsByID(ctx context.Context, ids []string) (map[string]oktaGroup, error) {
+	wanted := slices.Compact(slices.Sorted(slices.Values(ids)))
 	byID := map[string]oktaGroup{}
 	for chunk := range slices.Chunk(wanted, maxTerms) {
 		query := url.Values{"filter": {anyOf("id", chunk)}, "expand": {"stats"}, "limit": {strconv.Itoa(groupPage)}}
@@ -197,12 +237,16 @@ func (d *Directory) groupsByID(ctx context.Context, ids map[string]string) (map[
 
 // anyOf makes a filter of Okta's: the attribute has one of the values.
 func anyOf(attribute string, values []string) string {
-	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	terms := make([]string, len(values))
 	for i, v := range values {
-		terms[i] = attribute + ` eq "` + escape.Replace(v) + `"`
+		terms[i] = attribute + " eq " + quoted(v)
 	}
 	return strings.Join(terms, " or ")
+}
+
+// quoted makes a text of a filter.
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 // isID reports whether s is the id of an Okta object of a kind.
@@ -211,10 +255,17 @@ func isID(s, prefix string) bool {
 }
 
 // mapped reports whether a group that an event names is mapped. It knows those
-// by name under any name, once they are resolved.
+// by name under any name, once they are resolved, and those by a regular
+// expression until a reading shows them under a name that does not match.
 func (d *Directory) mapped(id, name string) bool {
 	refs := d.refs()
-	if configured(refs, id, name) {
+	if d.patterns.configured(refs, id, name) {
+		if oktaID(id) && slices.ContainsFunc(refs, func(ref string) bool { return isPattern(ref) && d.patterns.matches(ref, name) }) {
+			d.seen.hear(id)
+		}
+		return true
+	}
+	if slices.ContainsFunc(refs, func(ref string) bool { return isPattern(ref) && d.seen.means(ref, id) }) {
 		return true
 	}
 	d.mu.Lock()
@@ -295,6 +346,13 @@ func (d *Directory) appExists(ctx context.Context, id string, patience time.Dura
 	}
 	d.appSeen = d.client.config.Now()
 	return nil
+}
+
+// sawApp notes that the app exists.
+func (d *Directory) sawApp() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.appSeen = d.client.config.Now()
 }
 
 // isApp reports whether an event names the configured app.

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -23,8 +25,9 @@ type OrgConfig struct {
 	// Deployment names the hook where HookName is empty.
 	Deployment string
 
-	// Groups are the groups of agents, each by its Okta id or by its exact name. Setup
-	// creates those that it finds under neither.
+	// Groups are the groups of agents, each by its Okta id or by its exact name, or
+	// all whose name matches a regular expression between slashes. Setup creates
+	// those that it finds under neither.
 	Groups []string
 
 	// App is the app by which people sign in to Amazon Connect, by its label or
@@ -297,6 +300,21 @@ func (j *job) see(ctx context.Context, name, section string, read func(context.C
 // are named, as they can be created; an id must exist.
 func (j *job) findGroups(ctx context.Context) error {
 	for _, ref := range j.Groups {
+		if isPattern(ref) {
+			groups, err := j.matching(ctx, ref)
+			if err != nil {
+				return err
+			}
+			if len(groups) == 0 {
+				j.report.add(StepUnchanged, stepGroup, "no group matches %s yet", ref)
+			}
+			for _, g := range groups {
+				if !slices.ContainsFunc(j.groups, func(k oktaGroup) bool { return k.ID == g.ID }) {
+					j.groups = append(j.groups, g)
+				}
+			}
+			continue
+		}
 		g, err := j.findGroup(ctx, ref)
 		switch {
 		case err != nil:
@@ -313,13 +331,24 @@ func (j *job) findGroups(ctx context.Context) error {
 	return nil
 }
 
+// matching gives the groups that a regular expression means now, by name.
+func (j *job) matching(ctx context.Context, ref string) ([]oktaGroup, error) {
+	re, err := new(patterns).compile(ref)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := j.Client.groupsNamed(ctx, []*regexp.Regexp{re}, patient)
+	slices.SortFunc(groups, func(a, b oktaGroup) int { return strings.Compare(a.Profile.Name, b.Profile.Name) })
+	return groups, err
+}
+
 // findGroup gives a group; nil: there is none of that name.
 //
 // The search index may lag, in both directions: what it knows alone is read again
 // by its id.
 func (j *job) findGroup(ctx context.Context, ref string) (*oktaGroup, error) {
 	if isID(ref, "00g") {
-		g, err := j.readGroup(ctx, ref)
+		g, err := j.Client.group(ctx, ref, patient)
 		if missing(err) {
 			return nil, fmt.Errorf("okta has no group %s, or %w", ref, errBlind)
 		}
@@ -346,7 +375,7 @@ func (j *job) findGroup(ctx context.Context, ref string) (*oktaGroup, error) {
 	case 0:
 		return nil, nil
 	case 1:
-		g, err := j.readGroup(ctx, found[0].ID)
+		g, err := j.Client.group(ctx, found[0].ID, patient)
 		switch {
 		case missing(err):
 			return nil, nil
@@ -363,11 +392,12 @@ func (j *job) findGroup(ctx context.Context, ref string) (*oktaGroup, error) {
 	return nil, fmt.Errorf("okta has %d groups named %q: name one by its id, of %q", len(found), ref, ids)
 }
 
-func (j *job) readGroup(ctx context.Context, id string) (*oktaGroup, error) {
+// group reads a group by its id.
+func (c *Client) group(ctx context.Context, id string, patience time.Duration) (*oktaGroup, error) {
 	var g oktaGroup
 	what := "read group " + id
-	err := j.Client.object(ctx, apiCall{
-		what: what, class: classGroup, url: j.Client.path(nil, "groups", id), patience: patient,
+	err := c.object(ctx, apiCall{
+		what: what, class: classGroup, url: c.path(nil, "groups", id), patience: patience,
 	}, &g)
 	if err == nil && g.ID != id {
 		err = fmt.Errorf("%s: %w", what, oddAnswer("another group"))

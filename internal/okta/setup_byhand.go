@@ -71,11 +71,17 @@ func (j *job) explain(text string) string {
 	groups := make([]string, len(j.Groups))
 	for i, g := range j.Groups {
 		groups[i] = `"` + g + `"`
+		if isPattern(g) {
+			groups[i] = "that match " + g
+		}
 	}
 	has := j.wanted(hookContent{})
 	filter := "event.target.?[type eq 'UserGroup' && id eq '(the id of the group)'].size()>0"
 	if has.filters[memberAdded] != "" {
 		filter = has.filters[memberAdded]
+	}
+	if j.open() {
+		filter = "no filter, as groups to come may match too"
 	}
 	role := j.Role
 	if role == "" {

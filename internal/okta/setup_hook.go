@@ -101,7 +101,8 @@ func neverDelivered(event string) bool {
 // wanted gives what the hook should be. The filters name groups and the app by
 // their ids, since they may be renamed, and hold each test of a thing in one
 // projection: two could each be met by something else. Events of users name no
-// group. As far as the ids are not known, the filters of has stay.
+// group. As far as the ids are not known, the filters of has stay; but where a
+// regular expression may come to mean more groups there must be none of groups.
 // Source: Okta, Event hook filters.
 func (j *job) wanted(has hookContent) hookContent {
 	want := hookContent{url: j.HookURL, header: j.HookHeader, filters: map[string]string{}}
@@ -124,6 +125,8 @@ func (j *job) wanted(has hookContent) hookContent {
 		switch {
 		case !j.filter || kind.subject == ofUser || event == "group.lifecycle.create":
 			continue
+		case kind.subject.grouped() && j.open():
+			continue
 		case kind.subject.grouped() && ids != nil:
 			want.filters[event] = projection("UserGroup", ids)
 		case kind.subject == ofAssignment && j.app != nil:
@@ -135,6 +138,9 @@ func (j *job) wanted(has hookContent) hookContent {
 	slices.Sort(want.events)
 	return want
 }
+
+// open reports whether groups that do not exist yet may come to be mapped.
+func (j *job) open() bool { return slices.ContainsFunc(j.Groups, isPattern) }
 
 // projection is a filter for events that name something of a kind and one of ids.
 func projection(kind string, ids []string) string {
@@ -260,6 +266,8 @@ func (j *job) setupHook(ctx context.Context, h oktaHook) error {
 // aboutFilter says which deliveries are let through.
 func (j *job) aboutFilter(c hookContent) string {
 	switch {
+	case j.open() && j.filter:
+		return ", without a filter for groups, since others may come to match a regular expression"
 	case len(c.filters) > 0:
 		return ", filtered by ids"
 	case !j.filter:

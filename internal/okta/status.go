@@ -156,6 +156,10 @@ func (c *checkup) sight(ctx context.Context) {
 // roster looks at the groups, and whether they are assigned to the app.
 func (c *checkup) roster(ctx context.Context) {
 	for _, ref := range c.Groups {
+		if isPattern(ref) {
+			c.matched(ctx, ref)
+			continue
+		}
 		g, err := c.findGroup(ctx, ref)
 		switch {
 		case err != nil:
@@ -186,6 +190,21 @@ func (c *checkup) roster(ctx context.Context) {
 		default:
 			c.add(HealthFault, stepApp, "%q is not assigned to %q, so its members cannot sign in", g.Profile.Name, c.App)
 		}
+	}
+}
+
+// matched looks at the groups that a regular expression means.
+func (c *checkup) matched(ctx context.Context, ref string) {
+	groups, err := c.matching(ctx, ref)
+	switch {
+	case err != nil:
+		c.add(HealthFault, stepGroup, "%s", err)
+	case len(groups) == 0:
+		c.add(HealthWarning, stepGroup, "no group matches %s", ref)
+	}
+	for _, g := range groups {
+		c.groups = append(c.groups, g)
+		c.add(HealthOK, stepGroup, "%q matches %s (%s)", g.Profile.Name, ref, g.ID)
 	}
 }
 

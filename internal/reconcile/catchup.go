@@ -24,7 +24,17 @@ type place struct {
 	Cursor string    `json:"cursor"`
 	Saved  time.Time `json:"saved"`          // when everything before the cursor was durable
 	Owes   bool      `json:"owes,omitempty"` // a sweep, for what was read before the cursor
+	Tries  int       `json:"tries,omitempty"`
+	Tried  time.Time `json:"tried,omitzero"` // when that sweep last failed
+	Why    string    `json:"why,omitempty"`
 }
+
+// Limits of the wait before a sweep that is owed is tried again: a group that was
+// renamed can stay so for days, and each try reads everybody.
+const (
+	owedBase = time.Minute
+	owedCap  = time.Hour
+)
 
 // CaughtUp is the result of a catch-up.
 type CaughtUp struct {
@@ -43,9 +53,10 @@ type CaughtUp struct {
 // nothing itself.
 //
 // Events about a whole group, and a gap in the feed, are answered by a sweep. It
-// is owed from the moment that the place behind them is kept, and each call
-// tries it until it has worked once. After an error the next call goes on from
-// the last place that was kept.
+// is owed from the moment that the place behind them is kept, until it has worked
+// once. It is tried again after a while that doubles each time, up to an hour, and
+// at once when another such event comes; meanwhile each call gives an error that
+// says so. After an error the next call goes on from the last place that was kept.
 func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 	out := CaughtUp{Started: e.Now()}
 	at, err := e.place(ctx)
@@ -70,22 +81,39 @@ func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 		out.Requests += len(page.Requests)
 		out.Failed += page.Failed
 		out.Groups += len(page.Fan)
-		at, more = place{Cursor: page.Next, Saved: e.Now(), Owes: at.Owes || len(page.Fan) > 0}, page.More
+		at.Cursor, at.Saved, more = page.Next, e.Now(), page.More
+		if len(page.Fan) > 0 {
+			at.Owes, at.Tries, at.Tried, at.Why = true, 0, time.Time{}, ""
+		}
 		if err := e.note(ctx, notePlace, at); err != nil {
 			return out, fmt.Errorf("catch up: %w", err)
 		}
 	}
 	if at.Owes {
-		if _, err := e.Sweep(ctx); err != nil {
-			return out, fmt.Errorf("catch up: %w", err)
-		}
-		at.Owes = false
-		if err := e.note(ctx, notePlace, at); err != nil {
+		if err := e.payOwed(ctx, at); err != nil {
 			return out, fmt.Errorf("catch up: %w", err)
 		}
 	}
 	out.Took = e.Now().Sub(out.Started)
 	return out, e.note(ctx, noteCatch, out)
+}
+
+// payOwed makes the sweep that is owed, unless the last try was not long ago.
+func (e *Engine) payOwed(ctx context.Context, at place) error {
+	next := at.Tried.Add(min(owedCap, owedBase<<min(max(at.Tries-1, 0), 6)))
+	if now := e.Now(); at.Tries > 0 && now.Before(next) && !now.Before(at.Tried) { // else the clock went back
+		return fmt.Errorf("a sweep is owed and will be tried again at %s: %s", next.UTC().Format(time.RFC3339), at.Why)
+	}
+	_, failed := e.Sweep(ctx)
+	switch {
+	case failed == nil:
+		at = place{Cursor: at.Cursor, Saved: at.Saved}
+	case ctx.Err() != nil:
+		return failed
+	default:
+		at.Tries, at.Tried, at.Why = at.Tries+1, e.Now(), failed.Error()
+	}
+	return errors.Join(failed, e.note(ctx, notePlace, at))
 }
 
 // place gives how far the feed was read, or where to begin.

@@ -196,6 +196,7 @@ func TestCatchUpGroup(t *testing.T) {
 
 	r.people.fail = nil
 	r.restart()
+	r.clock.Advance(time.Minute)
 	r.catchUp()
 	r.settle(time.Minute)
 	if accepted, _ := r.creates(); accepted != 2 {

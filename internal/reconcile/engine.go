@@ -21,16 +21,25 @@ import (
 
 // Config is what an Engine works with. The fields up to Journal are required.
 type Config struct {
-	Settings  plan.Settings
-	Directory Directory
-	Instance  Instance
-	Queue     Queue
-	Index     Index
-	Intents   Intents
-	Notes     Notes
-	Journal   Journal
+	Settings   plan.Settings
+	Directory  Directory
+	Instances  []Site // in the order in which they are visited
+	Queue      Queue
+	Index      Index
+	Intents    Intents
+	Notes      Notes
+	Tombstones Tombstones
+	Guard      Guard
+	Journal    Journal
 
 	Feed Feed // for CatchUp; nil where there is none
+
+	// Scope names what the configuration says of who is to be an agent and as
+	// what. A sweep under another one is a first sweep: what it wants to remove
+	// must be approved.
+	Scope           string
+	Limits          Limits        // of what may go without approval; zero values are the defaults
+	WaitForContacts time.Duration // how long moves and deletions wait for the end of a contact; 0: not at all
 
 	Lease    time.Duration   // of one claim; default 2 minutes
 	Timeout  time.Duration   // of one look at a person, below Lease; default 90 seconds
@@ -43,7 +52,23 @@ type Config struct {
 	Random  func() float64 // in [0, 1), for jitter
 	Observe func(Outcome)  // called after each settled claim, from the worker's goroutine
 
-	Progress func(Swept) // called now and then while a sweep reads; may be nil
+	Progress func(Swept)  // called now and then while a sweep reads; may be nil
+	Notify   func(Notice) // called when something waits for a person's decision; must not block; may be nil
+}
+
+// Site is an instance under the name that the configuration gives it, which is
+// empty where there is one.
+type Site struct {
+	Name     string
+	Instance Instance
+}
+
+// about names the instance in an error, where there are several.
+func (s Site) about(err error) error {
+	if err == nil || s.Name == "" {
+		return err
+	}
+	return fmt.Errorf("instance %s: %w", s.Name, err)
 }
 
 // Engine looks at people. It is safe for concurrent use.
@@ -56,7 +81,8 @@ type Engine struct {
 type Outcome struct {
 	Work     Work
 	Agent    string        // Connect UserId, if the person has an agent now
-	Action   plan.Action   // the change that was made; empty if none
+	Action   plan.Action   // the last change that was made; empty if none
+	Actions  []plan.Action // all changes that were made
 	Refusal  *plan.Refusal // what was refused
 	Err      error         // why the person is not done
 	Verdict  Verdict
@@ -67,8 +93,9 @@ type Outcome struct {
 // New checks the configuration and fills in the defaults.
 func New(c Config) (*Engine, error) {
 	for name, missing := range map[string]bool{
-		"Directory": c.Directory == nil, "Instance": c.Instance == nil, "Queue": c.Queue == nil,
-		"Index": c.Index == nil, "Intents": c.Intents == nil, "Notes": c.Notes == nil, "Journal": c.Journal == nil,
+		"Directory": c.Directory == nil, "Instances": len(c.Instances) == 0, "Queue": c.Queue == nil,
+		"Index": c.Index == nil, "Intents": c.Intents == nil, "Notes": c.Notes == nil, "Tombstones": c.Tombstones == nil,
+		"Guard": c.Guard == nil, "Journal": c.Journal == nil,
 	} {
 		if missing {
 			return nil, fmt.Errorf("engine: %s is missing", name)
@@ -101,6 +128,10 @@ func New(c Config) (*Engine, error) {
 	if c.Progress == nil {
 		c.Progress = func(Swept) {}
 	}
+	if c.Notify == nil {
+		c.Notify = func(Notice) {}
+	}
+	c.Limits = c.Limits.Complete()
 	e := &Engine{Config: c, sweeping: make(chan struct{}, 1)}
 	e.sweeping <- struct{}{}
 	return e, nil

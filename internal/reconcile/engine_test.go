@@ -28,7 +28,10 @@ func TestCreateTakesOneCall(t *testing.T) {
 	if !found {
 		t.Fatal("there is no agent")
 	}
-	wantTags := map[string]string{"connectroster:owner": "00u1", "connectroster:deployment": deployment, "connectroster:state": "active"}
+	wantTags := map[string]string{
+		"connectroster:owner": "00u1", "connectroster:deployment": deployment, "connectroster:state": "active",
+		"connectroster:group": groupID, "connectroster:routing": r.sim.RoutingProfileID("Basic Routing Profile"),
+	}
 	if diff := cmp.Diff(wantTags, agent.Tags); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
@@ -111,7 +114,7 @@ func lostAnswer(t *testing.T, name string, fault simconnect.Fault, lag time.Dura
 	if state.State != reconcile.StateIdle {
 		t.Errorf("the person is %s: %s", state.State, state.Reason)
 	}
-	if _, err := r.store.Intent(t.Context(), "00u1"); !errors.Is(err, reconcile.ErrNotFound) {
+	if _, err := r.store.Intent(t.Context(), "00u1", ""); !errors.Is(err, reconcile.ErrNotFound) {
 		t.Errorf("the intent is still open: %v", err)
 	}
 	accepted, calls := r.creates()
@@ -131,31 +134,32 @@ func lostAnswer(t *testing.T, name string, fault simconnect.Fault, lag time.Dura
 	if !found || accepted != 1 || calls > 2 {
 		t.Errorf("agent found: %v; %d creations accepted of %d calls", found, accepted, calls)
 	}
-	known, err := r.store.Agent(t.Context(), "00u1")
-	if err != nil || known.Agent != agent.ID {
+	known, err := r.store.Agents(t.Context(), "00u1")
+	if err != nil || len(known) != 1 || known[0].Agent != agent.ID {
 		t.Errorf("the index knows %+v, %v; the agent is %s", known, err, agent.ID)
 	}
 }
 
-func addByHand(t *testing.T, r *rig, username string, tags map[string]string) {
+func addByHand(t *testing.T, r *rig, username string, tags map[string]string) (id string) {
 	t.Helper()
-	_, err := r.sim.AddAgent(simconnect.Agent{
+	a, err := r.sim.AddAgent(simconnect.Agent{
 		Username: username, IdentityInfo: simconnect.IdentityInfo{FirstName: "By", LastName: "Hand"}, Tags: tags,
 		RoutingProfile: r.sim.RoutingProfileID("Basic Routing Profile"), SecurityProfiles: []string{r.sim.SecurityProfileID("Agent")},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return a.ID
 }
 
 // killDuringCreate stops the engine while CreateUser is under way, before or
 // after Amazon Connect has done it.
 func killDuringCreate(r *rig, done bool) {
-	actual := r.config.Instance
+	actual := r.config.Instances[0].Instance
 	dying := r.config
 	var engine *reconcile.Engine
 	ctx, cancel := context.WithCancel(r.t.Context())
-	dying.Instance = applyFunc{actual, func(c context.Context, change plan.Change) (string, error) {
+	dying.Instances = []reconcile.Site{{Instance: applyFunc{actual, func(c context.Context, change plan.Change) (string, error) {
 		if done {
 			if _, err := actual.Apply(c, change); err != nil {
 				r.t.Error(err)
@@ -163,7 +167,7 @@ func killDuringCreate(r *rig, done bool) {
 		}
 		cancel()
 		return "", context.Canceled
-	}}
+	}}}}
 	engine, err := reconcile.New(dying)
 	if err != nil {
 		r.t.Fatal(err)
@@ -318,14 +322,14 @@ func TestForgottenIndex(t *testing.T) {
 	r.hire("00u1")
 	r.ask("00u1")
 	r.settle(time.Minute)
-	if err := r.store.Forget(t.Context(), "00u1"); err != nil {
+	agent, _ := r.sim.AgentNamed("00u1@example.com")
+	if err := r.store.Forget(t.Context(), "", agent.ID); err != nil {
 		t.Fatal(err)
 	}
 	r.ask("00u1")
 	r.settle(time.Minute)
-	agent, _ := r.sim.AgentNamed("00u1@example.com")
-	known, err := r.store.Agent(t.Context(), "00u1")
-	if err != nil || known.Agent != agent.ID {
+	known, err := r.store.Agents(t.Context(), "00u1")
+	if err != nil || len(known) != 1 || known[0].Agent != agent.ID {
 		t.Errorf("the index knows %+v, %v; the agent is %s", known, err, agent.ID)
 	}
 	if got := r.journal("00u1"); !slices.Equal(got, []string{"change create"}) {
@@ -348,7 +352,7 @@ func TestRefusals(t *testing.T) {
 		"made by hand":    {func(r *rig) { p := r.hire("00u1"); addByHand(r.t, r, p.Username, nil) }, "refusal exists_not_ours", reconcile.StateIdle},
 		"no profile": {func(r *rig) {
 			r.hire("00u1")
-			r.config.Settings.Personas = map[string]plan.Persona{"agent": {RoutingProfile: "Nobody", SecurityProfiles: []string{"Agent"}}}
+			r.config.Settings.Personas = map[string]plan.Persona{"agent": persona("Nobody", "Agent")}
 			r.restart()
 		}, "refusal profile_unknown", reconcile.StateWaiting},
 	} {
@@ -378,7 +382,7 @@ func TestRefusals(t *testing.T) {
 func TestProfileAppears(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	r.config.Settings.Personas = map[string]plan.Persona{"agent": {RoutingProfile: "Billing", SecurityProfiles: []string{"Agent"}}}
+	r.config.Settings.Personas = map[string]plan.Persona{"agent": persona("Billing", "Agent")}
 	r.restart()
 	r.hire("00u1")
 	r.ask("00u1")
@@ -547,8 +551,8 @@ func TestSweep(t *testing.T) {
 		r.ask(fmt.Sprintf("00u%d", i))
 	}
 	r.settle(time.Minute)
-	for i := range 3 {
-		if err := r.store.Forget(t.Context(), fmt.Sprintf("00u%d", i)); err != nil {
+	for _, a := range r.sim.Agents() {
+		if err := r.store.Forget(t.Context(), "", a.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -652,11 +656,11 @@ func (f *failing) Record(ctx context.Context, entry reconcile.Entry) error {
 	return f.Journal.Record(ctx, entry)
 }
 
-func (f *failing) DropIntent(ctx context.Context, person string) error {
+func (f *failing) DropIntent(ctx context.Context, person, instance string) error {
 	if err := f.fail("drop"); err != nil {
 		return err
 	}
-	return f.Intents.DropIntent(ctx, person)
+	return f.Intents.DropIntent(ctx, person, instance)
 }
 
 func TestNewChecks(t *testing.T) {

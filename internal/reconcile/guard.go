@@ -238,6 +238,10 @@ type HoldEntry struct {
 	Change   *plan.Change `json:"change,omitempty"`
 }
 
+// Open reports whether the entry still stands for something that may be done: it
+// waits, be it past its time, or was approved and has not gone yet.
+func (e HoldEntry) Open() bool { return e.State == HoldWaiting || e.State == HoldApproved }
+
 // HoldState says what became of an entry of a hold. An entry that waits past
 // its time has expired, which nobody writes down.
 type HoldState string

@@ -4,56 +4,61 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"connectroster/internal/failpoint"
 	"connectroster/internal/plan"
 )
 
-// recheckProfile is how soon a person is looked at again whose persona names a
-// profile that the instance lacks: somebody may be about to add it.
-const recheckProfile = 5 * time.Minute
-
-// lost is the journal's reason for an agent that was made by a call whose answer
-// never came or was not stored.
-const lost = "created by an earlier call that was cut short; found by its tags"
-
-// look is one look at one person.
+// look is one look at one person: it reads the directory and visits each
+// instance.
 type look struct {
 	*Engine
 	work    Work
 	started time.Time
 	out     Outcome
 
-	person  plan.Person
-	catalog plan.Catalog
-	intent  Intent // zero Person: none is open
+	person plan.Person
+	order  Order // zero Kind: nobody asked for anything
 }
 
 func (l *look) run(ctx context.Context) error {
 	if err := l.read(ctx); err != nil {
 		return err
 	}
-	agents, hidden, err := l.agents(ctx)
+	known, err := l.Index.Agents(ctx, l.work.Person)
 	if err != nil {
+		return fmt.Errorf("read the index: %w", err)
+	}
+	var errs []error
+	for _, at := range l.Instances {
+		if err := l.visit(at, known).run(ctx); err != nil {
+			errs = append(errs, at.about(err))
+		}
+	}
+	if err := together(errs); err != nil {
 		return err
 	}
-	return l.decide(ctx, agents, hidden)
+	return l.fulfilled(ctx)
 }
 
-// read fetches everything but the agent.
+// visit begins a visit to an instance, with what the index knows there.
+func (l *look) visit(at Site, known []Known) *visit {
+	v := &visit{look: l, at: at}
+	for _, k := range known {
+		if k.Instance == at.Name {
+			v.known = append(v.known, k)
+		}
+	}
+	return v
+}
+
+// read fetches what is known of the person, apart from their agents.
 func (l *look) read(ctx context.Context) error {
 	var err error
-	l.intent, err = l.Intents.Intent(ctx, l.work.Person)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("read the intent: %w", err)
-	}
-	// A clock that went back must not make anything wait for what it skipped.
-	if l.intent.Started.After(l.started) || l.intent.Taken.After(l.started) {
-		l.intent.Started, l.intent.Taken = earlier(l.intent.Started, l.started), earlier(l.intent.Taken, l.started)
-		if err := l.Intents.SaveIntent(ctx, l.intent); err != nil {
-			return fmt.Errorf("save the intent: %w", err)
-		}
+	if l.order, err = l.pending(ctx, l.work.Person); err != nil {
+		return err
 	}
 	l.person, err = l.Directory.Person(ctx, l.work.Person)
 	if errors.Is(err, ErrNotFound) {
@@ -62,70 +67,110 @@ func (l *look) read(ctx context.Context) error {
 		return fmt.Errorf("read the person: %w", err)
 	}
 	failpoint.Hit(failpoint.WorkPerson)
-	if l.catalog, err = l.Instance.Catalog(ctx); err != nil {
-		return fmt.Errorf("read the catalog: %w", err)
-	}
 	return nil
 }
 
-// agents gives what Amazon Connect has for the person: the agent that the index
-// knows, or the one that an open intent may have made. hidden is the username
-// that is taken by nobody who can be seen.
-func (l *look) agents(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
-	known, err := l.known(ctx)
-	if err != nil {
-		return nil, nil, err
+// together makes one error of those of several instances. One that will go by
+// itself hides one that will not: the next look finds that again.
+func together(errs []error) error {
+	if len(errs) < 2 {
+		return errors.Join(errs...)
 	}
-	if known != nil && (l.ours(*known) || l.intent.Person == "") {
-		return []plan.Agent{*known}, nil, nil
-	}
-	if l.intent.Person == "" {
-		return nil, nil, nil
-	}
-	// An agent that lost our tags since does not answer for the intent.
-	agents, hidden, err = l.resolve(ctx)
-	if known != nil && err == nil {
-		agents = append(agents, *known)
-	}
-	return agents, hidden, err
-}
-
-// known reads the agent that the index names.
-func (l *look) known(ctx context.Context) (*plan.Agent, error) {
-	entry, err := l.Index.Agent(ctx, l.work.Person)
-	if errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the index: %w", err)
-	}
-	if entry.Since.After(l.started) { // by a clock that went back since
-		entry.Since = l.started
-		if err := l.Index.Remember(ctx, entry); err != nil {
-			return nil, fmt.Errorf("remember agent %s: %w", entry.Agent, err)
+	var wait time.Duration
+	var waits, fails []error
+	for _, err := range errs {
+		d, after := AsAfter(err)
+		switch {
+		case errors.Is(err, context.Canceled) && !after:
+			return err
+		case after:
+			if len(waits) == 0 || d < wait {
+				wait = d
+			}
+			waits = append(waits, err)
+		case !IsTerminal(err):
+			fails = append(fails, err)
 		}
 	}
-	agent, err := l.Instance.Agent(ctx, entry.Agent)
 	switch {
-	case err == nil:
-		l.out.Agent = agent.ID
-		return &agent, nil
-	case !errors.Is(err, ErrNotFound):
-		return nil, fmt.Errorf("read agent %s: %w", entry.Agent, err)
-	case l.Now().Sub(entry.Since) < l.Lag:
-		return nil, After(time.Minute, fmt.Errorf("agent %s is new and not visible yet", entry.Agent))
+	case len(fails) > 0:
+		return errors.Join(fails...)
+	case len(waits) > 0:
+		return After(wait, errors.New(errors.Join(waits...).Error()))
 	}
-	if err := l.Index.Forget(ctx, l.work.Person); err != nil {
-		return nil, fmt.Errorf("forget agent %s, which is gone: %w", entry.Agent, err)
-	}
-	return nil, nil
+	return errors.Join(errs...)
 }
 
-// wants reports whether the plan would create an agent of that username, were
-// there none.
-func (l *look) wants(username string) bool {
-	p := plan.New(l.Settings, plan.World{Catalog: l.catalog, People: []plan.Person{l.person}})
-	return len(p.Changes) == 1 && plan.Fold(p.Changes[0].After.Username) == plan.Fold(username)
+// Waits of a visit.
+const (
+	// recheckProfile is how soon a person is looked at again whose persona names
+	// a profile that the instance lacks: somebody may be about to add it.
+	recheckProfile = 5 * time.Minute
+	// recheckContact is how soon an agent is asked about again who has a contact.
+	recheckContact = 30 * time.Second
+)
+
+// lost is the journal's reason for an agent that was made by a call whose answer
+// never came or was not stored.
+const lost = "created by an earlier call that was cut short; found by its tags"
+
+// visit brings a person's agent in one instance in line.
+type visit struct {
+	*look
+	at    Site
+	known []Known
+
+	catalog plan.Catalog
+	intent  Intent       // zero Person: none is open
+	making  bool         // the intent is of this very look
+	agents  []plan.Agent // those that the index knows
+	anew    bool         // the plan that is carried out was replaced by another one
+}
+
+func (v *visit) run(ctx context.Context) error {
+	if err := v.prepare(ctx); err != nil {
+		return err
+	}
+	if v.order.Kind == OrderRelease {
+		return v.release(ctx)
+	}
+	if v.order.Kind == OrderRestore {
+		return v.restore(ctx)
+	}
+	agents, hidden, err := v.find(ctx)
+	if err != nil {
+		return err
+	}
+	return v.decide(ctx, agents, hidden)
+}
+
+// prepare reads everything about the instance but who holds a username.
+func (v *visit) prepare(ctx context.Context) error {
+	var err error
+	v.intent, err = v.Intents.Intent(ctx, v.work.Person, v.at.Name)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("read the intent: %w", err)
+	}
+	// A clock that went back must not make anything wait for what it skipped.
+	if v.intent.Started.After(v.started) || v.intent.Taken.After(v.started) {
+		v.intent.Started, v.intent.Taken = earlier(v.intent.Started, v.started), earlier(v.intent.Taken, v.started)
+		if err := v.Intents.SaveIntent(ctx, v.intent); err != nil {
+			return fmt.Errorf("save the intent: %w", err)
+		}
+	}
+	if v.catalog, err = v.at.Instance.Catalog(ctx); err != nil {
+		return fmt.Errorf("read the catalog: %w", err)
+	}
+	for _, k := range v.known {
+		agent, err := v.describe(ctx, k)
+		if err != nil {
+			return err
+		}
+		if agent != nil {
+			v.agents = append(v.agents, *agent)
+		}
+	}
+	return nil
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -135,19 +180,78 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+// describe reads an agent that the index names.
+func (v *visit) describe(ctx context.Context, k Known) (*plan.Agent, error) {
+	if k.Since.After(v.started) { // by a clock that went back since
+		k.Since = v.started
+		if err := v.Index.Remember(ctx, k); err != nil {
+			return nil, fmt.Errorf("remember agent %s: %w", k.Agent, err)
+		}
+	}
+	agent, err := v.at.Instance.Agent(ctx, k.Agent)
+	switch {
+	case err == nil:
+		if v.ours(agent) {
+			v.out.Agent = agent.ID
+		}
+		return &agent, nil
+	case !errors.Is(err, ErrNotFound):
+		return nil, fmt.Errorf("read agent %s: %w", k.Agent, err)
+	case v.Now().Sub(k.Since) < v.Lag:
+		return nil, After(time.Minute, fmt.Errorf("agent %s is new and not visible yet", k.Agent))
+	}
+	if err := v.Index.Forget(ctx, v.at.Name, k.Agent); err != nil {
+		return nil, fmt.Errorf("forget agent %s, which is gone: %w", k.Agent, err)
+	}
+	return nil, nil
+}
+
+// find gives what Amazon Connect has for the person: the agents that the index
+// knows, and the one that an open intent may have made. hidden is the username
+// that is taken by nobody who can be seen.
+func (v *visit) find(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
+	if v.order.Kind == OrderAdopt && !slices.ContainsFunc(v.agents, v.ours) && v.person.Username != "" {
+		holder, err := v.holder(ctx, v.person.Username)
+		if err == nil {
+			return append(v.agents, holder), nil, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return nil, nil, fmt.Errorf("look for the agent to adopt: %w", err)
+		}
+	}
+	if !v.intent.Making() || slices.ContainsFunc(v.agents, v.answers) {
+		return v.agents, nil, nil
+	}
+	// An agent that lost our tags since does not answer for the intent.
+	more, hidden, err := v.resolve(ctx)
+	return append(more, v.agents...), hidden, err
+}
+
+// answers reports whether an agent is the one that the open intent was to make.
+func (v *visit) answers(a plan.Agent) bool {
+	return v.ours(a) && plan.Fold(a.Username) == plan.Fold(v.intent.Username)
+}
+
+// wants reports whether the plan would make an agent of that username, were
+// there none.
+func (v *visit) wants(username string) bool {
+	p := plan.New(v.Settings, plan.World{Instance: v.at.Name, Now: v.Now(), Catalog: v.catalog, People: []plan.Person{v.person}})
+	return len(p.Changes) == 1 && plan.Fold(p.Changes[0].After.Username) == plan.Fold(username)
+}
+
 // resolve finds out what became of an open intent. It only looks: creating is
 // the plan's business, once looking has found nothing often enough.
-func (l *look) resolve(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
-	if l.intent.Taken.IsZero() {
-		due, again := l.lookAgain()
+func (v *visit) resolve(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
+	if v.intent.Taken.IsZero() {
+		due, again := v.lookAgain()
 		if !again {
 			return nil, nil, nil
 		}
-		if wait := due.Sub(l.Now()); wait > 0 {
+		if wait := due.Sub(v.Now()); wait > 0 {
 			return nil, nil, After(wait, errors.New("the answer to a creation was lost; looking for the agent soon"))
 		}
 	}
-	holder, err := l.holder(ctx, l.intent.Username)
+	holder, err := v.holder(ctx, v.intent.Username)
 	if err == nil {
 		return []plan.Agent{holder}, nil, nil
 	}
@@ -155,33 +259,33 @@ func (l *look) resolve(ctx context.Context) (agents []plan.Agent, hidden []strin
 		return nil, nil, fmt.Errorf("look for the agent of an open intent: %w", err)
 	}
 
-	l.intent.Looks++
-	if !l.intent.Taken.IsZero() {
-		if l.Now().Sub(l.intent.Taken) >= l.Lag {
-			return nil, []string{l.intent.Username}, nil
+	v.intent.Looks++
+	if !v.intent.Taken.IsZero() {
+		if v.Now().Sub(v.intent.Taken) >= v.Lag {
+			return nil, []string{v.intent.Username}, nil
 		}
-		if err := l.Intents.SaveIntent(ctx, l.intent); err != nil {
+		if err := v.Intents.SaveIntent(ctx, v.intent); err != nil {
 			return nil, nil, fmt.Errorf("save the intent: %w", err)
 		}
-		return nil, nil, l.unseen()
+		return nil, nil, v.unseen()
 	}
-	if err := l.Intents.SaveIntent(ctx, l.intent); err != nil {
+	if err := v.Intents.SaveIntent(ctx, v.intent); err != nil {
 		return nil, nil, fmt.Errorf("save the intent: %w", err)
 	}
-	if due, again := l.lookAgain(); again {
-		return nil, nil, After(max(due.Sub(l.Now()), 0), errors.New("the answer to a creation was lost and the agent is not visible yet"))
+	if due, again := v.lookAgain(); again {
+		return nil, nil, After(max(due.Sub(v.Now()), 0), errors.New("the answer to a creation was lost and the agent is not visible yet"))
 	}
 	return nil, nil, nil
 }
 
 // holder gives the agent that has a username, as it is now: a search that lags
 // shows agents that are gone, or have another name by now.
-func (l *look) holder(ctx context.Context, username string) (plan.Agent, error) {
-	shown, err := l.Instance.Holder(ctx, username)
+func (v *visit) holder(ctx context.Context, username string) (plan.Agent, error) {
+	shown, err := v.at.Instance.Holder(ctx, username)
 	if err != nil {
 		return plan.Agent{}, err
 	}
-	agent, err := l.Instance.Agent(ctx, shown.ID)
+	agent, err := v.at.Instance.Agent(ctx, shown.ID)
 	if err == nil && plan.Fold(agent.Username) != plan.Fold(username) {
 		err = ErrNotFound
 	}
@@ -192,16 +296,16 @@ func (l *look) holder(ctx context.Context, username string) (plan.Agent, error) 
 // Calling once more is safe under the same username, which Amazon Connect gives
 // once. Somebody who has another username by now, or is to have no agent, could
 // get a second one later, so for them it looks on until no search can lag.
-func (l *look) lookAgain() (due time.Time, again bool) {
-	n := l.intent.Looks
-	if n < len(l.Looks) {
-		return l.intent.Started.Add(l.Looks[n]), true
+func (v *visit) lookAgain() (due time.Time, again bool) {
+	n := v.intent.Looks
+	if n < len(v.Looks) {
+		return v.intent.Started.Add(v.Looks[n]), true
 	}
-	end := l.intent.Started.Add(l.Lag)
-	if l.wants(l.intent.Username) || !l.Now().Before(end) {
+	end := v.intent.Started.Add(v.Lag)
+	if v.wants(v.intent.Username) || !v.Now().Before(end) {
 		return time.Time{}, false
 	}
-	due = l.intent.Started.Add(l.Looks[len(l.Looks)-1] + time.Duration(n-len(l.Looks)+1)*time.Minute)
+	due = v.intent.Started.Add(v.Looks[len(v.Looks)-1] + time.Duration(n-len(v.Looks)+1)*time.Minute)
 	if due.After(end) {
 		due = end
 	}
@@ -209,186 +313,128 @@ func (l *look) lookAgain() (due time.Time, again bool) {
 }
 
 // unseen waits for the search index to show who has a username.
-func (l *look) unseen() error {
-	wait := l.Looks[min(l.intent.Looks, len(l.Looks)-1)]
+func (v *visit) unseen() error {
+	wait := v.Looks[min(v.intent.Looks, len(v.Looks)-1)]
 	return After(wait, errors.New("the username is taken, but Amazon Connect does not show by whom yet"))
 }
 
+// plan decides for the person in this instance.
+func (v *visit) plan(ctx context.Context, agents []plan.Agent, hidden []string) (plan.Plan, error) {
+	w := plan.World{
+		Instance: v.at.Name, Now: v.Now(), Catalog: v.catalog, People: []plan.Person{v.person}, Agents: agents, Hidden: hidden,
+		Adopt: map[string]bool{v.work.Person: v.order.Kind == OrderAdopt},
+	}
+	var err error
+	if w.Tombstones, err = v.buried(ctx, agents); err != nil {
+		return plan.Plan{}, err
+	}
+	return plan.New(v.Settings, w), nil
+}
+
 // decide plans for the person and carries the plan out.
-func (l *look) decide(ctx context.Context, agents []plan.Agent, hidden []string) error {
-	p := plan.New(l.Settings, plan.World{Catalog: l.catalog, People: []plan.Person{l.person}, Agents: agents, Hidden: hidden})
+func (v *visit) decide(ctx context.Context, agents []plan.Agent, hidden []string) error {
+	p, err := v.plan(ctx, agents, hidden)
+	if err != nil {
+		return err
+	}
 	failpoint.Hit(failpoint.WorkPlanned)
 
-	for _, change := range p.Changes {
-		if err := l.apply(ctx, change); err != nil {
-			return err
-		}
+	if err := v.settleIntent(ctx, p, agents); err != nil {
+		return err
 	}
-	if len(p.Changes) == 0 {
-		// First, so that the journal tells of a creation before what came after it.
-		if err := l.close(ctx, agents); err != nil {
+	if err := v.withdraw(ctx, p); err != nil {
+		return err
+	}
+	for _, change := range p.Changes {
+		if err := v.apply(ctx, change); err != nil || v.anew {
 			return err
 		}
 	}
 	for _, refusal := range p.Refusals {
-		if err := l.refuse(ctx, refusal); err != nil {
+		if err := v.refuse(ctx, refusal); err != nil {
 			return err
 		}
 	}
-	if len(p.Changes) > 0 {
-		return nil
-	}
-	return l.settled()
-}
-
-// close ends an intent that left nothing to do: either it made the agent that
-// was found, or the plan does not want one any more.
-func (l *look) close(ctx context.Context, agents []plan.Agent) error {
-	if l.intent.Person == "" {
-		return nil
-	}
-	for _, agent := range agents {
-		if l.ours(agent) {
-			return l.created(ctx, agent, lost)
-		}
-	}
-	if err := l.Intents.DropIntent(ctx, l.work.Person); err != nil {
-		return fmt.Errorf("close the intent: %w", err)
-	}
-	return nil
-}
-
-// settled gives the error with which a look without a change ends.
-func (l *look) settled() error {
-	if r := l.out.Refusal; r != nil && r.Code == plan.ProfileUnknown {
+	if r := v.out.Refusal; r != nil && r.Code == plan.ProfileUnknown && len(p.Changes) == 0 {
 		return After(recheckProfile, errors.New(r.Reason))
 	}
 	return nil
 }
 
-func (l *look) ours(a plan.Agent) bool {
-	return a.Owner == l.work.Person && a.Deployment == l.Settings.Deployment && a.State != plan.StateRetired
+// decideAnew carries out another plan, since more is known than the first one
+// rests on.
+func (v *visit) decideAnew(ctx context.Context, agents ...plan.Agent) error {
+	v.agents = append(v.agents, agents...)
+	err := v.decide(ctx, v.agents, nil)
+	v.anew = true
+	return err
 }
 
-// apply makes one change. The intent is durable before the call.
-func (l *look) apply(ctx context.Context, change plan.Change) error {
-	before := l.intent
-	l.intent = Intent{Person: change.Person, Username: change.After.Username, Started: l.Now(), Creates: before.Creates + 1}
-	if err := l.Intents.SaveIntent(ctx, l.intent); err != nil {
-		return fmt.Errorf("save the intent: %w", err)
+// settleIntent ends an open intent whose change the plan does not make again. It
+// goes first, so that the journal tells of a change before what came after it.
+func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Agent) error {
+	if v.intent.Person == "" {
+		return nil
 	}
-	failpoint.Hit(failpoint.WorkIntended)
-	id, err := l.Instance.Apply(ctx, change)
-	failpoint.Hit(failpoint.WorkApplied)
-
-	if errors.Is(err, ErrTaken) {
-		return l.taken(ctx, change)
-	}
-	// What was answered is stored even when the program is told to stop meanwhile.
-	stopped := errors.Is(context.Cause(ctx), context.Canceled)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	if err == nil {
-		agent := *change.After
-		agent.ID = id
-		return l.created(ctx, agent, change.Reason)
-	}
-	err = fmt.Errorf("%s agent: %w", change.Action, err)
-	_, waits := AsAfter(err)
+	made := slices.IndexFunc(agents, v.answers)
 	switch {
-	case IsTerminal(err):
-		return l.givenUp(ctx, change, before, err)
-	case waits:
-		return l.undone(ctx, before, err)
-	case stopped:
-		return context.Canceled
-	case l.intent.Creates >= l.Attempts:
-		return Terminal(fmt.Errorf("the answer was lost %d times: %w", l.intent.Creates, err))
+	case v.intent.Making() && made >= 0:
+		return v.created(ctx, v.intendedAs(agents[made]), agents[made], "", lost)
+	case slices.ContainsFunc(p.Changes, v.repeated):
+		return nil // it is made once more, or for the first time
+	case v.intent.Making():
+		return v.drop(ctx)
 	}
-	return After(l.Looks[0], fmt.Errorf("the answer was lost, the agent may exist: %w", err))
+	change := v.intent.Change
+	found := slices.IndexFunc(agents, func(a plan.Agent) bool { return a.ID == change.Agent })
+	var agent *plan.Agent
+	if found >= 0 {
+		agent = &agents[found]
+	}
+	if change.Done(agent) {
+		return v.done(ctx, *change, "", change.Reason+"; the answer was lost")
+	}
+	return v.drop(ctx)
 }
 
-// created makes a new agent known and records it. Whatever is cut short is
-// repeated by the next look, since the intent goes last.
-func (l *look) created(ctx context.Context, agent plan.Agent, reason string) error {
-	l.out.Agent, l.out.Action = agent.ID, plan.Create
-	if err := l.Index.Remember(ctx, Known{Owner: l.work.Person, Agent: agent.ID, Since: l.Now()}); err != nil {
-		return fmt.Errorf("remember agent %s: %w", agent.ID, err)
+// repeated reports whether a change does what the open intent was about.
+func (v *visit) repeated(c plan.Change) bool {
+	if v.intent.Making() {
+		return (c.Action == plan.Create || c.Action == plan.Replace) && plan.Fold(c.After.Username) == plan.Fold(v.intent.Username)
 	}
-	failpoint.Hit(failpoint.WorkIndexed)
-	entry := Entry{Kind: EntryChange, Action: plan.Create, Agent: agent.ID, Reason: reason, After: &agent}
-	if err := l.record(ctx, entry); err != nil {
-		return err
+	return c.Action == v.intent.Change.Action && c.Agent == v.intent.Change.Agent
+}
+
+// intendedAs is the change by which an agent was made that an intent tells of.
+func (v *visit) intendedAs(made plan.Agent) plan.Change {
+	if c := v.intent.Change; c != nil {
+		return *c
 	}
-	failpoint.Hit(failpoint.WorkJournalled)
-	if err := l.Intents.DropIntent(ctx, l.work.Person); err != nil {
+	return plan.Change{Action: plan.Create, Instance: v.at.Name, Person: v.work.Person, After: &made}
+}
+
+func (v *visit) drop(ctx context.Context) error {
+	if err := v.Intents.DropIntent(ctx, v.work.Person, v.at.Name); err != nil {
 		return fmt.Errorf("close the intent: %w", err)
 	}
+	v.intent = Intent{}
 	return nil
 }
 
-// taken finds out who has the username that Amazon Connect calls taken.
-func (l *look) taken(ctx context.Context, change plan.Change) error {
-	again := l.intent.Creates > 1
-	l.intent.Taken = l.Now()
-	if err := l.Intents.SaveIntent(ctx, l.intent); err != nil {
-		return fmt.Errorf("save the intent: %w", err)
-	}
-	holder, err := l.holder(ctx, change.After.Username)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return l.unseen()
-	case err != nil:
-		return fmt.Errorf("look for the agent that has the username: %w", err)
-	case l.ours(holder) && again:
-		return l.created(ctx, holder, lost)
-	case l.ours(holder):
-		return l.found(ctx, holder)
-	}
-	return l.decide(ctx, []plan.Agent{holder}, nil)
-}
+func (v *visit) ours(a plan.Agent) bool { return v.owns(a) && a.State != plan.StateRetired }
 
-// found makes an agent known that was ours all along, though the index did not
-// know it.
-func (l *look) found(ctx context.Context, agent plan.Agent) error {
-	l.out.Agent = agent.ID
-	if err := l.Index.Remember(ctx, Known{Owner: l.work.Person, Agent: agent.ID}); err != nil {
-		return fmt.Errorf("remember agent %s: %w", agent.ID, err)
-	}
-	if err := l.Intents.DropIntent(ctx, l.work.Person); err != nil {
-		return fmt.Errorf("close the intent: %w", err)
-	}
-	return nil
-}
-
-// undone puts the intent back to what it was before a call that did nothing.
-func (l *look) undone(ctx context.Context, before Intent, cause error) error {
-	err := l.Intents.DropIntent(ctx, l.work.Person)
-	if before.Person != "" {
-		err = l.Intents.SaveIntent(ctx, before)
-	}
-	if err != nil {
-		return fmt.Errorf("put the intent back: %w", err)
-	}
-	return cause
-}
-
-// givenUp records a change that no further attempt can make.
-func (l *look) givenUp(ctx context.Context, change plan.Change, before Intent, cause error) error {
-	entry := Entry{Kind: EntryFailure, Action: change.Action, Reason: change.Reason, Error: cause.Error(), Before: change.Before, After: change.After}
-	if err := l.record(ctx, entry); err != nil {
-		return err
-	}
-	return l.undone(ctx, before, cause) // an earlier call may still have made the agent
+// owns counts the retired agents of the person in.
+func (v *visit) owns(a plan.Agent) bool {
+	return a.Owner == v.work.Person && a.Deployment == v.Settings.Deployment
 }
 
 // refuse records a refusal. That somebody who has no agent is to have none is no
 // news, unless the journal has told otherwise before: events name many people
 // who have nothing to do with the contact centre.
-func (l *look) refuse(ctx context.Context, refusal plan.Refusal) error {
-	l.out.Refusal = &refusal
-	if refusal.Code == plan.NotEntitled && refusal.Agent == "" {
-		last, err := l.Journal.Recent(ctx, Query{Person: l.work.Person, Limit: 1})
+func (v *visit) refuse(ctx context.Context, refusal plan.Refusal) error {
+	v.out.Refusal = &refusal
+	if refusal.Agent == "" && (refusal.Code == plan.NotEntitled || refusal.Code == plan.Exempt) {
+		last, err := v.Journal.Recent(ctx, Query{Person: v.work.Person, Limit: 1})
 		if err != nil {
 			return fmt.Errorf("read the journal: %w", err)
 		}
@@ -396,33 +442,52 @@ func (l *look) refuse(ctx context.Context, refusal plan.Refusal) error {
 			return nil
 		}
 	}
-	return l.record(ctx, Entry{Kind: EntryRefusal, Code: refusal.Code, Agent: refusal.Agent, Reason: refusal.Reason})
+	_, err := v.record(ctx, Entry{Kind: EntryRefusal, Code: refusal.Code, Agent: refusal.Agent, Reason: refusal.Reason})
+	return err
 }
 
-// record appends to the journal, unless the person's newest entry says the same
-// already: a refusal that still holds, or a change whose look was cut short
-// after the entry.
-func (l *look) record(ctx context.Context, entry Entry) error {
-	entry.Time, entry.Person, entry.Trigger, entry.Event = l.Now(), l.work.Person, l.work.Trigger, l.work.Event
-	entry.Duration = l.Now().Sub(l.started)
-	last, err := l.Journal.Recent(ctx, Query{Person: l.work.Person, Limit: 1})
+// recent is how far back in a person's journal record looks for what it is about
+// to say: a person has a few standing refusals at most.
+const recent = 12
+
+// record appends to the journal, unless it says the same of that agent already:
+// a refusal that still holds, or a change whose look was cut short after the
+// entry. It reports whether it is news.
+func (v *visit) record(ctx context.Context, entry Entry) (news bool, err error) {
+	entry.Time, entry.Person, entry.Instance = v.Now(), v.work.Person, v.at.Name
+	entry.Trigger, entry.Event = v.work.Trigger, v.work.Event
+	entry.Duration = v.Now().Sub(v.started)
+	last, err := v.Journal.Recent(ctx, Query{Person: v.work.Person, Limit: recent})
 	if err != nil {
-		return fmt.Errorf("read the journal: %w", err)
+		return false, fmt.Errorf("read the journal: %w", err)
 	}
-	if len(last) > 0 && last[0].repeats(entry) {
-		return nil
+	for _, e := range last {
+		switch {
+		case e.Instance != entry.Instance:
+			continue
+		case e.Kind == entry.Kind && e.Agent == entry.Agent:
+			if v.repeats(e, entry) {
+				return false, nil
+			}
+		case e.Kind != EntryChange:
+			continue
+		}
+		break // what was said before a change is not said any more
 	}
-	if err := l.Journal.Record(ctx, entry); err != nil {
-		return fmt.Errorf("write the journal: %w", err)
+	if err := v.Journal.Record(ctx, entry); err != nil {
+		return false, fmt.Errorf("write the journal: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
-// repeats reports whether the newest entry of a person already says what
-// another one would.
-func (e Entry) repeats(other Entry) bool {
-	if e.Kind != other.Kind || e.Action != other.Action || e.Agent != other.Agent || e.Code != other.Code || e.Error != other.Error {
+// repeats reports whether an entry already says what another one would. That
+// the same change was made twice is news, unless it was by the same intent.
+func (v *visit) repeats(e, other Entry) bool {
+	if e.Action != other.Action || e.Code != other.Code || e.Error != other.Error {
 		return false
 	}
-	return e.Kind == EntryChange || e.Reason == other.Reason
+	if e.Kind == EntryChange {
+		return !v.making && !e.Time.Before(v.intent.Started.Truncate(time.Microsecond))
+	}
+	return e.Reason == other.Reason && e.Hold == other.Hold
 }

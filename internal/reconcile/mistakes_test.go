@@ -45,7 +45,7 @@ var mistakes = map[string]buildable{
 	"the journal is not written": {mistake: mistake{parts: func(c *reconcile.Config) { c.Journal = noJournal{c.Journal} }}},
 	"the status does not count":  personFault(func(p *plan.Person) { p.Status = plan.StatusActive }),
 	"membership does not count": {mistake: mistake{parts: func(c *reconcile.Config) {
-		group := c.Settings.Rules[len(c.Settings.Rules)-1].Groups[0]
+		group := c.Settings.Rules[len(c.Settings.Rules)-1].When.Groups[0].Text
 		c.Directory = someDirectory{c.Directory, func(p *plan.Person) { p.Groups = append(p.Groups, plan.Group{ID: group}) }}
 	}}},
 	"names are in the wrong order": personFault(func(p *plan.Person) { p.FirstName, p.LastName = p.LastName, p.FirstName }),
@@ -64,7 +64,7 @@ var mistakes = map[string]buildable{
 		}
 		return id, err
 	}),
-	"a taken name is taken over": {mistake: mistake{parts: func(c *reconcile.Config) { c.Instance = greedy{c.Instance} }}},
+	"a taken name is taken over": {mistake: mistake{parts: func(c *reconcile.Config) { c.Instances[0].Instance = greedy{c.Instances[0].Instance} }}},
 	"removals are forgotten":     {hookOnly: true, mistake: mistake{facts: func(f reconcile.Facts) reconcile.Facts { return staleFacts{f} }}},
 	"the hook does not store":    {hookOnly: true, mistake: mistake{parts: func(c *reconcile.Config) { c.Queue = forgetfulQueue{c.Queue} }}},
 }
@@ -147,8 +147,8 @@ func (d shortDirectory) People(ctx context.Context) iter.Seq2[plan.Person, error
 // applyFault changes how a change is made.
 func applyFault(apply func(*plan.Change, func() (string, error)) (string, error)) buildable {
 	return buildable{mistake: mistake{parts: func(c *reconcile.Config) {
-		real := c.Instance
-		c.Instance = applyFunc{real, func(ctx context.Context, change plan.Change) (string, error) {
+		real := c.Instances[0].Instance
+		c.Instances[0].Instance = applyFunc{real, func(ctx context.Context, change plan.Change) (string, error) {
 			return apply(&change, func() (string, error) { return real.Apply(ctx, change) })
 		}}
 	}}}
@@ -192,11 +192,15 @@ func (noIntents) SaveIntent(context.Context, reconcile.Intent) error { return ni
 
 type noIndex struct{}
 
-func (noIndex) Agent(context.Context, string) (reconcile.Known, error) {
-	return reconcile.Known{}, reconcile.ErrNotFound
+func (noIndex) Agents(context.Context, string) ([]reconcile.Known, error) {
+	return nil, nil
 }
 func (noIndex) Remember(context.Context, ...reconcile.Known) error { return nil }
-func (noIndex) Forget(context.Context, string) error               { return nil }
+func (noIndex) Forget(context.Context, string, string) error       { return nil }
+func (noIndex) Rebuild(context.Context, string, time.Time, []reconcile.Known) error {
+	return nil
+}
+func (noIndex) Owned(context.Context, string) (int, map[string]int, error) { return 0, nil, nil }
 
 type noJournal struct{ reconcile.Journal }
 

@@ -8,12 +8,12 @@ import (
 	"math"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"go.uber.org/goleak"
 
 	"connectroster/internal/connect"
 	"connectroster/internal/plan"
@@ -21,8 +21,6 @@ import (
 	simconnect "connectroster/internal/sim/connect"
 	"connectroster/internal/storetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	groupID    = "00gagents"
@@ -41,11 +39,13 @@ type rig struct {
 	config   reconcile.Config
 	engine   *reconcile.Engine
 	outcomes []reconcile.Outcome
+	notices  []reconcile.Notice
+	writes   []string // operations that may be called beside CreateUser; nil: none
 }
 
 func newRig(t *testing.T, change func(*simconnect.Settings), adapt ...func(*connect.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: storetest.NewClock(), people: &directory{people: map[string]plan.Person{}}}
+	r := &rig{t: t, clock: storetest.NewClock(), people: &directory{people: map[string]plan.Person{}, log: map[string]bool{}, cliffs: map[string]string{}}}
 	settings := simconnect.DefaultSettings()
 	settings.Limit = simconnect.Limit{}
 	if change != nil {
@@ -75,16 +75,30 @@ func newRig(t *testing.T, change func(*simconnect.Settings), adapt ...func(*conn
 		Settings: plan.Settings{
 			Deployment: deployment,
 			Policy:     plan.CreateOnly,
-			Personas:   map[string]plan.Persona{"agent": {RoutingProfile: "Basic Routing Profile", SecurityProfiles: []string{"Agent"}, Phone: plan.Phone{Type: plan.SoftPhone, AfterContactWork: 30}}},
-			Rules:      []plan.Rule{{Groups: []string{groupID}, Persona: "agent"}},
+			Personas:   map[string]plan.Persona{"agent": persona("Basic Routing Profile", "Agent")},
+			Rules:      []plan.Rule{rule(groupID, "agent")},
 		},
-		Directory: r.people, Instance: instance,
-		Queue: r.store, Index: r.store, Intents: r.store, Notes: r.store, Journal: r.store,
+		Directory: r.people, Instances: []reconcile.Site{{Instance: instance}},
+		Queue: r.store, Index: r.store, Intents: r.store, Notes: r.store, Tombstones: r.store, Guard: r.store, Journal: r.store,
+		Scope:    "rig",
 		Attempts: 20, Now: r.clock.Now, Random: func() float64 { return 0.5 },
 		Observe: func(o reconcile.Outcome) { r.outcomes = append(r.outcomes, o) },
 	}
 	r.restart()
 	return r
+}
+
+// persona is a soft phone with a routing profile and security profiles.
+func persona(routing string, security ...string) plan.Persona {
+	return plan.Persona{Values: plan.Values{
+		RoutingProfile: plan.Literal(routing), SecurityProfiles: security, PhoneType: plan.SoftPhone,
+		AutoAccept: map[plan.Channel]bool{plan.Voice: false}, AfterContactWork: map[plan.Channel]int{plan.Voice: 30},
+	}}
+}
+
+// rule gives the members of a group a persona.
+func rule(group, persona string) plan.Rule {
+	return plan.Rule{Name: "rule of " + group, When: plan.Condition{Groups: []plan.GroupRef{{Text: group}}}, Persona: persona}
 }
 
 // restart makes a new engine on the same store, as a new process would.
@@ -155,7 +169,7 @@ func (r *rig) safe() {
 	owners := map[string]string{}
 	for _, a := range r.sim.Agents() {
 		owner := a.Tags["connectroster:owner"]
-		if owner == "" || a.Tags["connectroster:deployment"] != deployment {
+		if owner == "" || a.Tags["connectroster:deployment"] != deployment || strings.HasPrefix(a.Tags["connectroster:state"], "retired") {
 			continue
 		}
 		if other, twice := owners[owner]; twice {
@@ -164,7 +178,7 @@ func (r *rig) safe() {
 		owners[owner] = a.ID
 	}
 	for _, e := range r.sim.Ledger() {
-		if e.Operation != "CreateUser" {
+		if e.Operation != "CreateUser" && !slices.Contains(r.writes, e.Operation) {
 			r.t.Fatalf("an agent was written to by %s", e.Operation)
 		}
 	}
@@ -206,8 +220,36 @@ func (r *rig) creates() (accepted, calls int) {
 type directory struct {
 	mu     sync.Mutex
 	people map[string]plan.Person
+	log    map[string]bool   // people whose newest record is of their leaving
+	cliffs map[string]string // by group: what happened to it as a whole
+	scope  string
+	asked  int // questions for evidence
 	fail   error
 	panics string // the person whose reading panics
+}
+
+func (d *directory) Evidence(_ context.Context, q reconcile.Question) (reconcile.Evidence, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked++
+	return reconcile.Evidence{Confirmed: d.log[q.Person], Cliff: d.cliffs[q.Group]}, d.fail
+}
+
+func (d *directory) Scope(context.Context) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.scope, nil
+}
+
+func (d *directory) Find(_ context.Context, ref string) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.people {
+		if p.ID == ref || p.Username == ref {
+			return p.ID, nil
+		}
+	}
+	return "", reconcile.ErrNotFound
 }
 
 func (d *directory) put(p plan.Person) {

@@ -1,9 +1,13 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"connectroster/internal/plan"
@@ -14,10 +18,21 @@ type Swept struct {
 	Started  time.Time         `json:"started"`
 	Took     time.Duration     `json:"took_ns"`
 	People   int               `json:"people"`
-	Agents   int               `json:"agents"`  // of this deployment
+	Agents   int               `json:"agents"`  // of this deployment, in all instances
 	Changes  int               `json:"changes"` // people who were enqueued
 	Refusals map[plan.Code]int `json:"refusals"`
+	First    string            `json:"first,omitempty"` // why what it wants to remove must be approved
 }
+
+// mark is the note of the last complete sweep.
+type mark struct {
+	Config    string    `json:"config"`    // Config.Scope
+	Directory string    `json:"directory"` // Directory.Scope
+	At        time.Time `json:"at"`
+}
+
+// noteMark is the name of the note that holds the mark.
+const noteMark = "mark"
 
 // sweepChunk is how many requests a sweep stores in one piece.
 const sweepChunk = 500
@@ -32,34 +47,149 @@ func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
 	case <-ctx.Done():
 		return Swept{}, fmt.Errorf("sweep: %w", context.Cause(ctx))
 	}
-	out := Swept{Started: e.Now()}
-	w, err := e.world(ctx, out)
+	out, err := e.sweep(ctx)
 	if err != nil {
 		return Swept{}, fmt.Errorf("sweep: %w", err)
 	}
-	if err := e.Index.Remember(ctx, e.owned(w.Agents)...); err != nil {
-		return Swept{}, fmt.Errorf("sweep: rebuild the index: %w", err)
+	return out, nil
+}
+
+func (e *Engine) sweep(ctx context.Context) (Swept, error) {
+	out := Swept{Started: e.Now()}
+	scope, err := e.Directory.Scope(ctx)
+	if err != nil {
+		return out, fmt.Errorf("find out what is mapped: %w", err)
 	}
-	p := plan.New(e.Settings, w)
-	var requests []Request
-	for _, c := range p.Changes {
-		requests = append(requests, Request{Person: c.Person, Priority: priority(c.Action), Trigger: TriggerSweep})
+	if out.First, err = e.first(ctx, scope); err != nil {
+		return out, err
 	}
-	for len(requests) > 0 {
-		n := min(sweepChunk, len(requests))
-		if err := e.Queue.Enqueue(ctx, requests[:n]...); err != nil {
-			return Swept{}, fmt.Errorf("sweep: enqueue: %w", err)
+	w, err := e.world(ctx, out)
+	if err != nil {
+		return out, err
+	}
+	requests := map[string]Request{}
+	refusals := map[plan.Code]int{}
+	for _, at := range e.Instances {
+		p, err := e.survey(ctx, at, w, out)
+		if err != nil {
+			return out, at.about(err)
 		}
-		requests = requests[n:]
+		for _, c := range p.Changes {
+			r := Request{Person: c.Person, Priority: priority(c.Action), Trigger: TriggerSweep}
+			if other, twice := requests[c.Person]; twice {
+				r.Priority = min(r.Priority, other.Priority)
+			}
+			requests[c.Person] = r
+		}
+		for _, r := range p.Refusals {
+			refusals[r.Code]++
+		}
+		out.Agents += len(w.agents[at.Name])
 	}
-	out.Refusals = map[plan.Code]int{} // only now: whoever watches the progress has a copy of out
-	for _, r := range p.Refusals {
-		out.Refusals[r.Code]++
+	sorted := slices.SortedFunc(maps.Values(requests), func(a, b Request) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Person, b.Person))
+	})
+	for part := range slices.Chunk(sorted, sweepChunk) {
+		if err := e.Queue.Enqueue(ctx, part...); err != nil {
+			return out, fmt.Errorf("enqueue: %w", err)
+		}
 	}
-	out.People, out.Agents, out.Changes = len(w.People), len(w.Agents), len(p.Changes)
+	// Last, so that a sweep that was cut short is a first one again.
+	if err := e.note(ctx, noteMark, mark{Config: e.Scope, Directory: scope, At: out.Started}); err != nil {
+		return out, err
+	}
+	out.Refusals = refusals // only now: whoever watches the progress has a copy of out
+	out.People, out.Changes = len(w.people), len(requests)
 	out.Took = e.Now().Sub(out.Started)
-	if err := e.note(ctx, noteSweep, out); err != nil {
-		return Swept{}, fmt.Errorf("sweep: %w", err)
+	return out, e.note(ctx, noteSweep, out)
+}
+
+// first tells why whatever this sweep wants to remove must be approved, or gives
+// the empty string.
+func (e *Engine) first(ctx context.Context, scope string) (string, error) {
+	var m mark
+	switch err := e.recall(ctx, noteMark, &m); {
+	case errors.Is(err, ErrNotFound):
+		return "the first sweep", nil
+	case err != nil:
+		return "", err
+	case m.Config != e.Scope:
+		return "the first sweep under a changed configuration", nil
+	case m.Directory != scope:
+		return "the first sweep since the Okta org or a mapped group is another one", nil
+	case e.Now().Sub(m.At) > markFor:
+		return fmt.Sprintf("the first complete sweep in %d hours", int(markFor.Hours())), nil
+	}
+	return "", nil
+}
+
+// survey plans for everybody in one instance and brings the index up to date.
+func (e *Engine) survey(ctx context.Context, at Site, w everything, so Swept) (plan.Plan, error) {
+	agents := w.agents[at.Name]
+	p := plan.New(e.Settings, plan.World{
+		Instance: at.Name, Now: e.Now(), Catalog: w.catalogs[at.Name], People: w.people, Agents: agents, Complete: e.complete(),
+	})
+	known, err := e.known(ctx, at, agents, w, p, so)
+	if err != nil {
+		return p, err
+	}
+	if err := e.Index.Rebuild(ctx, at.Name, so.Started.Add(-e.Lag), known); err != nil {
+		return p, fmt.Errorf("rebuild the index: %w", err)
+	}
+	if e.WaitForContacts > 0 {
+		var moving []string
+		for _, c := range p.Changes {
+			if c.Agent != "" && c.Action != plan.Suspend && KindOf(c) != "" {
+				moving = append(moving, c.Agent)
+			}
+		}
+		if len(moving) > 0 { // so that those who are asked about next are known already
+			if _, err := at.Instance.Busy(ctx, moving...); err != nil {
+				e.Log.Warn("cannot ask who has a contact", "error", err)
+			}
+		}
+	}
+	return p, nil
+}
+
+// complete reports whether the directory lists all who may be agents, so that
+// whoever it does not list has left. What events alone told is never that.
+func (e *Engine) complete() bool { return e.Feed != nil || e.Settings.Policy == plan.Sync }
+
+// known gives the index entries for the agents of this deployment. An agent that
+// a search shows is visible, so it needs no time to appear.
+func (e *Engine) known(ctx context.Context, at Site, agents []plan.Agent, w everything, p plan.Plan, so Swept) ([]Known, error) {
+	removed, absent := map[string]bool{}, map[string]bool{}
+	for _, c := range p.Changes {
+		if c.Removes() {
+			removed[c.Agent] = true
+			absent[c.Agent] = c.Evidence == plan.EvidenceMembership
+		}
+	}
+	var out []Known
+	for _, a := range agents {
+		if a.Owner == "" || a.Deployment != e.Settings.Deployment {
+			continue
+		}
+		k := Known{Instance: at.Name, Owner: a.Owner, Agent: a.ID, Retired: a.State == plan.StateRetired, Group: a.Group}
+		if e.complete() && (absent[a.ID] || !w.listed[a.Owner]) {
+			k.Absent = so.Started
+		}
+		if removed[a.ID] {
+			k.Cliff = so.First
+			if k.Cliff == "" { // what a first sweep flagged stays so until it is decided
+				before, err := e.Index.Agents(ctx, a.Owner)
+				if err != nil {
+					return nil, fmt.Errorf("read the index: %w", err)
+				}
+				for _, b := range before {
+					if b.Instance == at.Name && b.Agent == a.ID {
+						k.Cliff = b.Cliff
+					}
+				}
+			}
+		}
+		out = append(out, k)
 	}
 	return out, nil
 }
@@ -72,33 +202,66 @@ func (e *Engine) Swept(ctx context.Context) (Swept, error) {
 	return out, err
 }
 
-// Reindex rebuilds the index from what Amazon Connect shows, without looking at
-// anybody.
+// Reindex makes the agents known that Amazon Connect shows, without looking at
+// anybody. What only a sweep can tell of them stays as it is.
 func (e *Engine) Reindex(ctx context.Context) error {
-	agents, err := collect(e.Instance.Agents(ctx), func(int) {})
-	if err != nil {
-		return fmt.Errorf("rebuild the index: read the agents: %w", err)
-	}
-	if err := e.Index.Remember(ctx, e.owned(agents)...); err != nil {
-		return fmt.Errorf("rebuild the index: %w", err)
+	for _, at := range e.Instances {
+		agents, err := collect(at.Instance.Agents(ctx, nil), func(int) {})
+		if err != nil {
+			return at.about(fmt.Errorf("rebuild the index: read the agents: %w", err))
+		}
+		var missing []Known
+		for _, a := range agents {
+			if a.Owner == "" || a.Deployment != e.Settings.Deployment {
+				continue
+			}
+			known, err := e.Index.Agents(ctx, a.Owner)
+			if err != nil {
+				return fmt.Errorf("rebuild the index: %w", err)
+			}
+			if !slices.ContainsFunc(known, func(k Known) bool { return k.Instance == at.Name && k.Agent == a.ID }) {
+				missing = append(missing, Known{Instance: at.Name, Owner: a.Owner, Agent: a.ID, Retired: a.State == plan.StateRetired, Group: a.Group})
+			}
+		}
+		if err := e.Index.Remember(ctx, missing...); err != nil {
+			return fmt.Errorf("rebuild the index: %w", err)
+		}
 	}
 	return nil
 }
 
+// everything is both sides, read completely.
+type everything struct {
+	people   []plan.Person
+	listed   map[string]bool
+	catalogs map[string]plan.Catalog // by instance
+	agents   map[string][]plan.Agent // by instance
+}
+
 // world reads both sides, all of it or an error.
-func (e *Engine) world(ctx context.Context, so Swept) (plan.World, error) {
-	var w plan.World
+func (e *Engine) world(ctx context.Context, so Swept) (everything, error) {
+	w := everything{listed: map[string]bool{}, catalogs: map[string]plan.Catalog{}, agents: map[string][]plan.Agent{}}
 	var err error
-	if w.Catalog, err = e.Instance.Catalog(ctx); err != nil {
-		return w, fmt.Errorf("read the catalog: %w", err)
+	read := 0
+	for _, at := range e.Instances {
+		catalog, err := at.Instance.Catalog(ctx)
+		if err != nil {
+			return w, at.about(fmt.Errorf("read the catalog: %w", err))
+		}
+		w.catalogs[at.Name] = catalog
+		list := at.Instance.Agents(ctx, e.Settings.Skills(at.Name, catalog))
+		w.agents[at.Name], err = collect(list, func(n int) { so.Agents = read + n; e.Progress(so) })
+		if err != nil {
+			return w, at.about(fmt.Errorf("read the agents: %w", err))
+		}
+		read += len(w.agents[at.Name])
 	}
-	w.Agents, err = collect(e.Instance.Agents(ctx), func(n int) { so.Agents = n; e.Progress(so) })
-	if err != nil {
-		return w, fmt.Errorf("read the agents: %w", err)
-	}
-	w.People, err = collect(e.Directory.People(ctx), func(n int) { so.People = n; e.Progress(so) })
+	w.people, err = collect(e.Directory.People(ctx), func(n int) { so.People = n; e.Progress(so) })
 	if err != nil {
 		return w, fmt.Errorf("read the people: %w", err)
+	}
+	for _, p := range w.people {
+		w.listed[p.ID] = true
 	}
 	return w, nil
 }
@@ -117,25 +280,6 @@ func collect[T any](list iter.Seq2[T, error], progress func(n int)) ([]T, error)
 	}
 	progress(len(all))
 	return all, nil
-}
-
-// owned gives the index entries for the agents of this deployment. An agent that
-// a search shows is visible, so it needs no time to appear.
-func (e *Engine) owned(agents []plan.Agent) []Known {
-	first := map[string]string{}
-	for _, a := range agents {
-		if a.Owner == "" || a.Deployment != e.Settings.Deployment || a.State == plan.StateRetired {
-			continue
-		}
-		if other, twice := first[a.Owner]; !twice || a.ID < other {
-			first[a.Owner] = a.ID
-		}
-	}
-	known := make([]Known, 0, len(first))
-	for owner, id := range first {
-		known = append(known, Known{Owner: owner, Agent: id})
-	}
-	return known
 }
 
 func priority(a plan.Action) Priority {

@@ -185,6 +185,7 @@ const (
 	EntryHold     EntryKind = "hold"     // a change waits for somebody to decide
 	EntryApproved EntryKind = "approved" // somebody approved a change
 	EntryRejected EntryKind = "rejected" // somebody rejected a change, or put a stay on a person
+	EntryAnchor   EntryKind = "anchor"   // a digest over the ends of all chains, of no person
 )
 
 // Query selects entries of the journal.

@@ -224,13 +224,14 @@ func (w *world) restart() error {
 	w.ready, w.poked = false, false
 	w.gate = &gate{Memory: w.store, world: w}
 	c := reconcile.Config{
-		Settings: plan.Settings{Deployment: deployment, Policy: plan.CreateOnly, Personas: map[string]plan.Persona{}},
-		Instance: entrance{w.port, w.gate}, Queue: w.gate, Index: w.gate, Intents: w.gate, Notes: w.gate, Journal: w.gate,
+		Settings:  plan.Settings{Deployment: deployment, Policy: plan.CreateOnly, Personas: map[string]plan.Persona{}},
+		Instances: []reconcile.Site{{Instance: entrance{w.port, w.gate}}},
+		Queue:     w.gate, Index: w.gate, Intents: w.gate, Notes: w.gate, Tombstones: w.gate, Guard: w.gate, Journal: w.gate,
 		Now: w.now, Random: func() float64 { return 0.5 },
 	}
 	for _, o := range w.offices {
-		c.Settings.Personas[o.group] = plan.Persona{RoutingProfile: o.routing, SecurityProfiles: []string{o.security}, Phone: plan.Phone{Type: plan.SoftPhone, AfterContactWork: 30}}
-		c.Settings.Rules = append(c.Settings.Rules, plan.Rule{Groups: []string{o.group}, Persona: o.group})
+		c.Settings.Personas[o.group] = persona(o.routing, o.security)
+		c.Settings.Rules = append(c.Settings.Rules, rule(o.group, o.group))
 	}
 	hook := okta.HookConfig{
 		Secrets: func() []string { return []string{secret} }, Groups: w.mapped, Facts: !w.api,
@@ -437,16 +438,37 @@ func (g *gate) Remember(ctx context.Context, known ...reconcile.Known) error {
 	return g.write(func() error { return g.Memory.Remember(ctx, known...) })
 }
 
-func (g *gate) Forget(ctx context.Context, owner string) error {
-	return g.write(func() error { return g.Memory.Forget(ctx, owner) })
+func (g *gate) Forget(ctx context.Context, instance, agent string) error {
+	return g.write(func() error { return g.Memory.Forget(ctx, instance, agent) })
+}
+
+func (g *gate) Rebuild(ctx context.Context, instance string, before time.Time, known []reconcile.Known) error {
+	return g.write(func() error { return g.Memory.Rebuild(ctx, instance, before, known) })
+}
+
+func (g *gate) SaveTombstone(ctx context.Context, t reconcile.Tombstone) error {
+	return g.write(func() error { return g.Memory.SaveTombstone(ctx, t) })
+}
+
+func (g *gate) DropTombstone(ctx context.Context, agent string) error {
+	return g.write(func() error { return g.Memory.DropTombstone(ctx, agent) })
+}
+
+func (g *gate) Reserve(ctx context.Context, r reconcile.Removal, l reconcile.Limits) (answer reconcile.Reservation, err error) {
+	err = g.write(func() (err error) { answer, err = g.Memory.Reserve(ctx, r, l); return err })
+	return answer, err
+}
+
+func (g *gate) Withdraw(ctx context.Context, person, instance string) error {
+	return g.write(func() error { return g.Memory.Withdraw(ctx, person, instance) })
 }
 
 func (g *gate) SaveIntent(ctx context.Context, intent reconcile.Intent) error {
 	return g.write(func() error { return g.Memory.SaveIntent(ctx, intent) })
 }
 
-func (g *gate) DropIntent(ctx context.Context, person string) error {
-	return g.write(func() error { return g.Memory.DropIntent(ctx, person) })
+func (g *gate) DropIntent(ctx context.Context, person, instance string) error {
+	return g.write(func() error { return g.Memory.DropIntent(ctx, person, instance) })
 }
 
 func (g *gate) SaveNote(ctx context.Context, name, text string) error {
@@ -471,8 +493,8 @@ type entrance struct {
 // Apply wants the intent to be stored by now.
 func (i entrance) Apply(ctx context.Context, change plan.Change) (id string, err error) {
 	w := i.gate.world
-	if intent, err := w.store.Intent(ctx, change.Person); err != nil || intent.Username != change.After.Username {
-		w.fault("an agent for person %s is about to be made, and the intent that is stored is %+v, %v", change.Person, intent, err)
+	if intent, err := w.store.Intent(ctx, change.Person, change.Instance); err != nil || intent.Change == nil || intent.Change.Hash() != change.Hash() {
+		w.fault("the agent of person %s is about to be changed, and the intent that is stored is %+v, %v", change.Person, intent, err)
 	}
 	err = i.gate.write(func() (err error) { id, err = i.Instance.Apply(ctx, change); return err })
 	return id, err

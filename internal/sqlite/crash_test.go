@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 )
 
@@ -45,6 +46,81 @@ func child(path string) {
 		})
 	}
 	all.Wait()
+}
+
+// guardVariable tells the child to be guardChild.
+const guardVariable = "CONNECTROSTER_TEST_GUARD"
+
+// guardChild takes places and saves tombstones from eight goroutines until it is
+// killed. It prints each person once both are acknowledged.
+func guardChild(path string) {
+	ctx := context.Background()
+	s, err := Open(ctx, Config{Path: path})
+	if err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+	fmt.Println("open")
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for n := 0; ; n++ {
+				person := fmt.Sprintf("%d-%d-%d", os.Getpid(), g, n)
+				answer, err := s.Reserve(ctx, crashRemoval(person), reconcile.Limits{})
+				if err == nil && answer.State == reconcile.ReservationGranted {
+					err = s.SaveTombstone(ctx, reconcile.Tombstone{Person: person, Agent: plan.Agent{ID: person}})
+				}
+				if err != nil {
+					fmt.Println("error:", err)
+					os.Exit(1)
+				}
+				fmt.Println(string(answer.State), person)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// crashRemoval is what guardChild asks for: of a small instance, so that most of
+// it is held.
+func crashRemoval(person string) reconcile.Removal {
+	return reconcile.Removal{Kind: reconcile.RemovalStatus, Person: person, Hash: person, Owned: 500, At: time.Now(), Change: &plan.Change{Person: person}}
+}
+
+// guarded checks what guardChild acknowledged: who was granted has a place and a
+// tombstone, who was held is in a hold, and no more than the limit were granted.
+func guarded(t *testing.T, path string, acknowledged map[string]string) {
+	t.Helper()
+	s, err := Open(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	granted := 0
+	for person, state := range acknowledged {
+		answer, err := s.Reserve(t.Context(), crashRemoval(person), reconcile.Limits{})
+		if err != nil || string(answer.State) != state {
+			t.Fatalf("%s was %s; asked again: %+v (error %v)", person, state, answer, err)
+		}
+		tombs, err := s.Tombstones(t.Context(), person)
+		if err != nil || (len(tombs) == 1) != (state == "granted") {
+			t.Fatalf("%s was %s and has the tombstones %v (error %v)", person, state, tombs, err)
+		}
+		if state == "granted" {
+			granted++
+		}
+	}
+	holds, err := s.Holds(t.Context(), reconcile.HoldQuery{})
+	if err != nil || len(holds) > 1 || len(holds) == 1 && len(holds[0].Entries) < len(acknowledged)-granted {
+		t.Fatalf("%d holds (error %v), want at most one, of all who were held", len(holds), err)
+	}
+	var places, numbered int
+	if err := s.read.QueryRowContext(t.Context(), `SELECT count(*), coalesce(max(nth), 0) FROM places`).Scan(&places, &numbered); err != nil {
+		t.Fatal(err)
+	}
+	if places < granted || places > 50 || places != numbered {
+		t.Fatalf("%d places are taken, numbered to %d, %d were acknowledged; the limit is 50", places, numbered, granted)
+	}
 }
 
 // start runs the child and gives its lines. End it by killing it.

@@ -7,79 +7,118 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 )
 
-// Record implements reconcile.Journal.
+const (
+	sqlHead         = `SELECT hash FROM journal_heads WHERE person = ?`
+	sqlEntry        = `INSERT INTO journal (` + sealedColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	sqlPersonal     = `INSERT INTO journal_personal (seq, salt, before, after) VALUES (?, ?, ?, ?)`
+	sqlAdvance      = `INSERT INTO journal_heads (person, seq, hash) VALUES (?1, ?2, ?3) ON CONFLICT (person) DO UPDATE SET seq = ?2, hash = ?3`
+	sealedColumns   = `seq, person, time, instance, agent, kind, action, fields, code, reason, asked_by, event, asker, hold, error, duration, digest, previous, hash`
+	personalColumns = `salt, before, after`
+
+	// typed says whether every column holds what is once put there: a text that
+	// became bytes, or a number that became text, may read the same.
+	typed = `typeof(time) = 'integer' AND typeof(duration) = 'integer' AND typeof(person) || typeof(instance) || typeof(agent) || typeof(kind) ||
+		typeof(action) || typeof(fields) || typeof(code) || typeof(reason) || typeof(asked_by) || typeof(event) || typeof(asker) || typeof(hold) ||
+		typeof(error) || typeof(digest) || typeof(previous) || typeof(hash) = 'texttexttexttexttexttexttexttexttexttexttexttexttexttexttexttext' AND
+		typeof(salt) IN ('blob', 'null') AND typeof(before) IN ('text', 'null') AND typeof(after) IN ('text', 'null')`
+
+	sqlJournal = `SELECT ` + sealedColumns + `, ` + personalColumns + `, ` + typed + ` FROM journal LEFT JOIN journal_personal USING (seq)`
+)
+
+// Record implements reconcile.Journal. An entry of kind "anchor" is refused:
+// those are made by Anchor.
 func (s *Store) Record(ctx context.Context, e reconcile.Entry) error {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails
-	err := s.writer.write(ctx, &op{run: func(t *tx) error { return record(t, e, salt) }})
+	e, err := genuine(e)
+	if err == nil && e.Kind == anchorKind {
+		err = errors.New("an anchor cannot be recorded as any entry can")
+	}
+	if err == nil {
+		err = s.writer.write(ctx, &op{run: func(t *tx) error { return record(t, e, salt) }})
+	}
 	if err != nil {
 		return fmt.Errorf("record journal entry of person %s: %w", e.Person, err)
 	}
 	return nil
 }
 
+// genuine gives the entry as it will be read again, which is what is sealed. In
+// JSON, bytes that are no UTF-8 read all the same, so none may be left.
+func genuine(e reconcile.Entry) (reconcile.Entry, error) {
+	for _, text := range []*string{&e.Person, &e.Instance, &e.Agent, &e.Reason, &e.Event, &e.By, &e.Hold, &e.Error} {
+		*text = strings.ToValidUTF8(*text, "\uFFFD")
+	}
+	e.Kind, e.Action, e.Code, e.Trigger = valid(e.Kind), valid(e.Action), valid(e.Code), valid(e.Trigger)
+	encoded, err := json.Marshal([]any{e.Fields, e.Before, e.After})
+	if err != nil {
+		return e, err
+	}
+	e.Fields, e.Before, e.After = nil, nil, nil
+	return e, json.Unmarshal(encoded, &[]any{&e.Fields, &e.Before, &e.After})
+}
+
+func valid[T ~string](text T) T { return T(strings.ToValidUTF8(string(text), "\uFFFD")) }
+
 func record(t *tx, e reconcile.Entry, salt []byte) error {
 	if err := t.row(`SELECT coalesce(max(seq), 0) + 1 FROM journal`).Scan(&e.Seq); err != nil {
 		return fmt.Errorf("find the next number: %w", err)
 	}
 	var previous string
-	err := t.row(`SELECT hash FROM journal_heads WHERE person = ?`, e.Person).Scan(&previous)
+	err := t.row(sqlHead, e.Person).Scan(&previous)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read the head of the chain: %w", err)
 	}
 	if e, err = reconcile.Seal(e, salt, previous); err != nil {
 		return err
 	}
-	err = t.exec(`INSERT INTO journal (seq, time, person, agent, kind, action, code, reason, asked_by, event, error, duration, digest, previous, hash)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.Seq, e.Time.UnixMicro(), e.Person, e.Agent, string(e.Kind), string(e.Action), string(e.Code), e.Reason,
-		string(e.Trigger), e.Event, e.Error, int64(e.Duration), e.Digest, e.Previous, e.Hash)
+	fields, err := fieldsText(e.Fields)
+	if err != nil {
+		return err
+	}
+	err = t.exec(sqlEntry, e.Seq, e.Person, e.Time.UnixMicro(), e.Instance, e.Agent, string(e.Kind), string(e.Action), fields, string(e.Code), e.Reason,
+		string(e.Trigger), e.Event, e.By, e.Hold, e.Error, int64(e.Duration), e.Digest, e.Previous, e.Hash)
 	if err != nil {
 		return err
 	}
 	if e.Digest != "" {
-		before, err := agentText(e.Before)
+		before, err := text(e.Before)
 		if err != nil {
 			return err
 		}
-		after, err := agentText(e.After)
+		after, err := text(e.After)
 		if err != nil {
 			return err
 		}
-		if err := t.exec(`INSERT INTO journal_personal (seq, salt, before, after) VALUES (?, ?, ?, ?)`, e.Seq, salt, before, after); err != nil {
+		if err := t.exec(sqlPersonal, e.Seq, salt, before, after); err != nil {
 			return err
 		}
 	}
-	err = t.exec(`INSERT INTO journal_heads (person, seq, hash) VALUES (?1, ?2, ?3) ON CONFLICT (person) DO UPDATE SET seq = ?2, hash = ?3`,
-		e.Person, e.Seq, e.Hash)
-	return err
+	return t.exec(sqlAdvance, e.Person, e.Seq, e.Hash)
 }
 
-const entryColumns = `journal.seq, time, person, agent, kind, action, code, reason, asked_by, event, error, duration, digest, previous, hash, salt, before, after`
+// fieldsText is how a list of fields is stored: as JSON, and none as nothing.
+func fieldsText(fields []plan.Field) (string, error) {
+	if len(fields) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(fields)
+	return string(text), err
+}
 
 // Recent implements reconcile.Journal.
 func (s *Store) Recent(ctx context.Context, q reconcile.Query) ([]reconcile.Entry, error) {
-	query := `SELECT ` + entryColumns + ` FROM journal LEFT JOIN journal_personal USING (seq) WHERE true`
-	var args []any
-	if q.Person != "" {
-		query, args = query+` AND person = ?`, append(args, q.Person)
-	}
-	if q.Before != 0 {
-		query, args = query+` AND journal.seq < ?`, append(args, q.Before)
-	}
-	limit := q.Limit
-	if limit <= 0 {
-		limit = 100
-	}
+	query, args := recent(q)
 	var list []reconcile.Entry
-	err := entries(ctx, s.read, query+` ORDER BY journal.seq DESC LIMIT ?`, append(args, limit), func(e reconcile.Entry, _ []byte) error {
-		list = append(list, e)
+	err := entries(ctx, s.read, query, args, func(r row) error {
+		list = append(list, r.Entry)
 		return nil
 	})
 	if err != nil {
@@ -88,108 +127,73 @@ func (s *Store) Recent(ctx context.Context, q reconcile.Query) ([]reconcile.Entr
 	return list, nil
 }
 
-// Verify checks the journal of one person, or with an empty id all of it, and
-// reports a *reconcile.BrokenChainError for the first entry that is not what was
-// recorded.
-func (s *Store) Verify(ctx context.Context, person string) error {
-	query, args := `SELECT `+entryColumns+` FROM journal LEFT JOIN journal_personal USING (seq)`, []any(nil)
-	if person != "" {
-		query, args = query+` WHERE person = ?`, []any{person}
+func recent(q reconcile.Query) (query string, args []any) {
+	query = sqlJournal + ` WHERE true`
+	add := func(condition string, value any) { query, args = query+` AND `+condition, append(args, value) }
+	if q.Person != "" {
+		add(`person = ?`, q.Person)
 	}
-	// One transaction, so that both questions are about one moment.
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return fmt.Errorf("verify journal: %w", explain(err))
+	if q.Kind != "" {
+		add(`kind = ?`, string(q.Kind))
 	}
-	defer func() { _ = tx.Rollback() }()
-	var chain reconcile.Chain
-	if err := entries(ctx, tx, query+` ORDER BY journal.seq`, args, chain.Check); err != nil {
-		return fmt.Errorf("verify journal: %w", err)
+	if q.Before != 0 {
+		add(`journal.seq < ?`, q.Before)
 	}
-	if err := ends(ctx, tx, &chain, person); err != nil {
-		return fmt.Errorf("verify journal: %w", err)
+	order := `DESC`
+	if q.After != 0 {
+		add(`journal.seq > ?`, q.After)
+		order = `ASC`
 	}
-	return nil
+	limit := q.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	return query + ` ORDER BY journal.seq ` + order + ` LIMIT ?`, append(args, limit)
 }
 
-// ends checks that each chain ends in the head that was recorded with it.
-func ends(ctx context.Context, db queryer, chain *reconcile.Chain, person string) error {
-	const query = `SELECT person, coalesce(seq, 0), coalesce(hash, '')
-		FROM (SELECT DISTINCT person FROM journal UNION SELECT person FROM journal_heads) LEFT JOIN journal_heads USING (person)
-		WHERE ?1 = '' OR person = ?1 ORDER BY 2`
-	rows, err := db.QueryContext(ctx, query, person)
-	if err != nil {
-		return explain(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var who string
-		var head reconcile.Head
-		if err := rows.Scan(&who, &head.Seq, &head.Hash); err != nil {
-			return explain(err)
-		}
-		if err := chain.Ends(who, head); err != nil {
-			return err
-		}
-	}
-	return explain(rows.Err())
-}
-
-// queryer is the read pool or a transaction on it.
+// queryer is the read pool or a transaction.
 type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// entries calls do for every entry that the query gives, with the salt of its
-// personal part, nil if that part was erased or never was.
-func entries(ctx context.Context, db queryer, query string, args []any, do func(reconcile.Entry, []byte) error) error {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return explain(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		e, salt, err := scanEntry(rows)
+// row is an entry with what only Verify asks for.
+type row struct {
+	reconcile.Entry
+	salt          []byte // nil: the personal part was erased or never was
+	fields        string // as stored
+	before, after sql.NullString
+	typed         bool
+}
+
+// entries calls do for every entry that the query gives.
+func entries(ctx context.Context, db queryer, query string, args []any, do func(row) error) error {
+	return each(ctx, db, func(rows scanner) error {
+		r, err := scanEntry(rows)
 		if err != nil {
 			return err
 		}
-		if err := do(e, salt); err != nil {
-			return err
-		}
-	}
-	return explain(rows.Err())
+		return do(r)
+	}, query, args...)
 }
 
-func scanEntry(rows *sql.Rows) (e reconcile.Entry, salt []byte, err error) {
+// scanEntry reads a row of sqlJournal. The number and the person come first, so
+// that they are known when another column cannot be read.
+func scanEntry(rows scanner) (r row, err error) {
 	var at, duration int64
-	var before, after sql.NullString
-	err = rows.Scan(&e.Seq, &at, &e.Person, &e.Agent, &e.Kind, &e.Action, &e.Code, &e.Reason, &e.Trigger, &e.Event, &e.Error,
-		&duration, &e.Digest, &e.Previous, &e.Hash, &salt, &before, &after)
+	err = rows.Scan(&r.Seq, &r.Person, &at, &r.Instance, &r.Agent, &r.Kind, &r.Action, &r.fields, &r.Code, &r.Reason, &r.Trigger, &r.Event,
+		&r.By, &r.Hold, &r.Error, &duration, &r.Digest, &r.Previous, &r.Hash, &r.salt, &r.before, &r.after, &r.typed)
 	if err != nil {
-		return e, nil, explain(err)
+		return r, &reconcile.BrokenChainError{Seq: r.Seq, Person: r.Person, Reason: "a column is unreadable"}
 	}
-	e.Time, e.Duration = time.UnixMicro(at).UTC(), time.Duration(duration)
-	if e.Before, err = agentValue(before); err == nil {
-		e.After, err = agentValue(after)
+	r.Time, r.Duration = time.UnixMicro(at).UTC(), time.Duration(duration)
+	if r.fields != "" && json.Unmarshal([]byte(r.fields), &r.Fields) != nil {
+		return r, &reconcile.BrokenChainError{Seq: r.Seq, Person: r.Person, Reason: "its fields are unreadable"}
+	}
+	if r.Before, err = value[plan.Agent](r.before); err == nil {
+		r.After, err = value[plan.Agent](r.after)
 	}
 	if err != nil {
-		return e, nil, &reconcile.BrokenChainError{Seq: e.Seq, Person: e.Person, Reason: "its personal part is unreadable"}
+		return r, &reconcile.BrokenChainError{Seq: r.Seq, Person: r.Person, Reason: "its personal part is unreadable"}
 	}
-	return e, salt, nil
-}
-
-func agentText(a *plan.Agent) (sql.NullString, error) {
-	if a == nil {
-		return sql.NullString{}, nil
-	}
-	text, err := json.Marshal(a)
-	return sql.NullString{String: string(text), Valid: true}, err
-}
-
-func agentValue(text sql.NullString) (*plan.Agent, error) {
-	if !text.Valid {
-		return nil, nil
-	}
-	a := new(plan.Agent)
-	return a, json.Unmarshal([]byte(text.String), a)
+	return r, nil
 }

@@ -10,7 +10,11 @@ import (
 // TestMain also plays the process that a test kills: see child.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childVariable); path != "" {
-		child(path)
+		play := child
+		if os.Getenv(guardVariable) != "" {
+			play = guardChild
+		}
+		play(path)
 		return
 	}
 	goleak.VerifyTestMain(m)

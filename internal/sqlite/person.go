@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"connectroster/internal/reconcile"
 )
@@ -147,7 +148,18 @@ func (p *person) settle(v reconcile.Verdict, now int64) {
 		p.state, p.reason = reconcile.StateDead, v.Reason
 		return
 	}
+	p.rest()
+}
+
+// rest is the state of somebody for whom nothing is left to do.
+func (p *person) rest() {
 	p.state, p.open, p.attempts, p.reason = reconcile.StateIdle, pending{priority: p.open.priority}, 0, ""
+}
+
+// drop gives up what a dead letter asked for.
+func (p *person) drop() {
+	p.done = p.generation
+	p.rest()
 }
 
 func (p *person) release(now int64) { p.token, p.leaseUntil, p.ended = "", 0, now }
@@ -179,7 +191,7 @@ func load(t *tx, id string) (*person, error) {
 	return p, err
 }
 
-func scanPerson(row interface{ Scan(...any) error }) (*person, error) {
+func scanPerson(row scanner) (*person, error) {
 	var p person
 	err := row.Scan(&p.id, &p.person, &p.state, &p.generation, &p.claimed, &p.done,
 		&p.open.priority, &p.open.due, &p.open.since, &p.again.priority, &p.again.due, &p.again.since,
@@ -203,8 +215,9 @@ func (p *person) save(t *tx) error {
 	return nil
 }
 
-// rewind is for a clock that went back: everything that lies in the future by
-// the clock as it was keeps its distance from now.
+// rewind is for a clock that went back by nobody knows how much: everything that
+// was written in the future has the distance from now that it had when it was
+// written.
 func rewind(t *tx) error {
 	const query = `UPDATE people SET
 			due = due - (written - ?1), again_due = again_due - (written - ?1), lease_until = lease_until - (written - ?1),
@@ -212,6 +225,18 @@ func rewind(t *tx) error {
 		WHERE state IN ('due', 'waiting', 'working') AND written > ?1`
 	if err := t.exec(query, micros(t.now)); err != nil {
 		return fmt.Errorf("correct times after the clock went back: %w", err)
+	}
+	return nil
+}
+
+// shift is for a clock that was set: everything keeps its distance from now.
+func shift(t *tx, by time.Duration) error {
+	const query = `UPDATE people SET
+			due = due + ?1, again_due = again_due + ?1, lease_until = lease_until + ?1,
+			since = since + ?1, again_since = again_since + ?1, written = ?2
+		WHERE state IN ('due', 'waiting', 'working')`
+	if err := t.exec(query, by.Microseconds(), micros(t.now)); err != nil {
+		return fmt.Errorf("correct times after the clock was set: %w", err)
 	}
 	return nil
 }

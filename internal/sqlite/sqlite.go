@@ -1,6 +1,6 @@
 // Package sqlite keeps everything the daemon must not forget in one file: the
 // queue of people to look at, the facts that hooks told, the index of agents,
-// open intents and the journal. What a method has stored is on disk when it
+// open intents, tombstones, the books of the guard and the journal. What a method has stored is on disk when it
 // returns. One process works on a file at a time; within it, one goroutine
 // writes, and it puts what many callers want into one transaction.
 //
@@ -45,6 +45,12 @@ type Config struct {
 
 	Log *slog.Logger     // default: silent
 	Now func() time.Time // default: time.Now
+
+	// Elapsed is the time since some moment by a clock that nobody sets, which
+	// shows when the other one was set. Default: the monotonic clock of the
+	// process if Now is time.Now, and else none; then a clock that goes forward
+	// cannot be told from time that passes.
+	Elapsed func() time.Duration
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -52,6 +58,7 @@ type Store struct {
 	path   string
 	log    *slog.Logger
 	now    func() time.Time
+	passed func() time.Duration // may be nil
 	writer *writer
 	read   *sql.DB
 	lock   *os.File
@@ -61,11 +68,14 @@ type Store struct {
 }
 
 var (
-	_ reconcile.Queue   = (*Store)(nil)
-	_ reconcile.Facts   = (*Store)(nil)
-	_ reconcile.Index   = (*Store)(nil)
-	_ reconcile.Intents = (*Store)(nil)
-	_ reconcile.Journal = (*Store)(nil)
+	_ reconcile.Queue      = (*Store)(nil)
+	_ reconcile.Facts      = (*Store)(nil)
+	_ reconcile.Index      = (*Store)(nil)
+	_ reconcile.Intents    = (*Store)(nil)
+	_ reconcile.Tombstones = (*Store)(nil)
+	_ reconcile.Guard      = (*Store)(nil)
+	_ reconcile.Notes      = (*Store)(nil)
+	_ reconcile.Journal    = (*Store)(nil)
 )
 
 // Open opens the database, creates it if there is none, and brings its schema up
@@ -87,6 +97,10 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+		if c.Elapsed == nil {
+			opened := time.Now()
+			c.Elapsed = func() time.Duration { return time.Since(opened) }
+		}
 	}
 	if c.ProbeEvery <= 0 {
 		c.ProbeEvery = 3 * time.Second
@@ -95,7 +109,7 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, log: c.Log, now: c.Now, wake: make(chan struct{}, 1), ready: newReadiness(c.ProbeEvery)}
+	s := &Store{path: path, log: c.Log, now: c.Now, passed: c.Elapsed, wake: make(chan struct{}, 1), ready: newReadiness(c.ProbeEvery)}
 	s.closed = sync.OnceValue(s.close)
 	defer func() {
 		if err != nil {
@@ -111,7 +125,7 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 	if err = inspect(ctx, path); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", source(path, "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "checkpoint_fullfsync(1)", "journal_size_limit(67108864)"))
+	db, err := sql.Open("sqlite", source(path, "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "checkpoint_fullfsync(1)", "journal_size_limit(67108864)", "secure_delete(1)"))
 	if err != nil {
 		return nil, err
 	}

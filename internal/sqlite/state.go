@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"connectroster/internal/reconcile"
@@ -73,88 +72,6 @@ func (s *Store) facts(ctx context.Context, query string, args ...any) ([]reconci
 	return facts, explain(rows.Err())
 }
 
-// Agent implements reconcile.Index.
-func (s *Store) Agent(ctx context.Context, owner string) (reconcile.Known, error) {
-	known := reconcile.Known{Owner: owner}
-	var since int64
-	err := s.read.QueryRowContext(ctx, `SELECT agent, since FROM agents WHERE owner = ?`, owner).Scan(&known.Agent, &since)
-	if err != nil {
-		return reconcile.Known{}, fmt.Errorf("read the agent of person %s: %w", owner, answer(err))
-	}
-	known.Since = instant(since)
-	return known, nil
-}
-
-// Remember implements reconcile.Index.
-func (s *Store) Remember(ctx context.Context, known ...reconcile.Known) error {
-	known = slices.Clone(known)
-	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		for _, k := range known {
-			err := t.exec(`INSERT INTO agents (owner, agent, since) VALUES (?1, ?2, ?3)
-				ON CONFLICT (owner) DO UPDATE SET agent = ?2, since = ?3`, k.Owner, k.Agent, micros(k.Since))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}})
-	if err != nil {
-		return fmt.Errorf("remember %d agents: %w", len(known), err)
-	}
-	return nil
-}
-
-// Forget implements reconcile.Index.
-func (s *Store) Forget(ctx context.Context, owner string) error {
-	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		err := t.exec(`DELETE FROM agents WHERE owner = ?`, owner)
-		return err
-	}})
-	if err != nil {
-		return fmt.Errorf("forget the agent of person %s: %w", owner, err)
-	}
-	return nil
-}
-
-// Intent implements reconcile.Intents.
-func (s *Store) Intent(ctx context.Context, person string) (reconcile.Intent, error) {
-	i := reconcile.Intent{Person: person}
-	var started, taken int64
-	err := s.read.QueryRowContext(ctx, `SELECT username, started, looks, creates, taken FROM intents WHERE person = ?`, person).
-		Scan(&i.Username, &started, &i.Looks, &i.Creates, &taken)
-	if err != nil {
-		return reconcile.Intent{}, fmt.Errorf("read the intent of person %s: %w", person, answer(err))
-	}
-	i.Started, i.Taken = instant(started), instant(taken)
-	return i, nil
-}
-
-// SaveIntent implements reconcile.Intents.
-func (s *Store) SaveIntent(ctx context.Context, i reconcile.Intent) error {
-	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		err := t.exec(`INSERT INTO intents (person, username, started, looks, creates, taken) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-			ON CONFLICT (person) DO UPDATE SET username = ?2, started = ?3, looks = ?4, creates = ?5, taken = ?6`,
-			i.Person, i.Username, micros(i.Started), i.Looks, i.Creates, micros(i.Taken))
-		return err
-	}})
-	if err != nil {
-		return fmt.Errorf("save the intent of person %s: %w", i.Person, err)
-	}
-	return nil
-}
-
-// DropIntent implements reconcile.Intents.
-func (s *Store) DropIntent(ctx context.Context, person string) error {
-	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		err := t.exec(`DELETE FROM intents WHERE person = ?`, person)
-		return err
-	}})
-	if err != nil {
-		return fmt.Errorf("drop the intent of person %s: %w", person, err)
-	}
-	return nil
-}
-
 // Note implements reconcile.Notes.
 func (s *Store) Note(ctx context.Context, name string) (string, error) {
 	var text string
@@ -182,4 +99,22 @@ func answer(err error) error {
 		return reconcile.ErrNotFound
 	}
 	return explain(err)
+}
+
+// scanner is a row, or the rows where one of them is current.
+type scanner interface{ Scan(...any) error }
+
+// each calls do for every row of the answer.
+func each(ctx context.Context, db queryer, do func(scanner) error, query string, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := do(rows); err != nil {
+			return explain(err)
+		}
+	}
+	return explain(rows.Err())
 }

@@ -130,6 +130,30 @@ func (s *Store) Replay(ctx context.Context, id string) error {
 	return nil
 }
 
+// Drop gives a dead letter up for good: its requests count as done. ErrNotFound
+// means that the person is none.
+func (s *Store) Drop(ctx context.Context, id string) error {
+	var dead bool
+	err := s.writer.write(ctx, &op{run: func(t *tx) error {
+		p, err := load(t, id)
+		if err != nil {
+			return err
+		}
+		if dead = p.state == reconcile.StateDead; !dead {
+			return nil
+		}
+		p.drop()
+		return p.save(t)
+	}})
+	if err == nil && !dead {
+		err = reconcile.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("drop person %s: %w", id, err)
+	}
+	return nil
+}
+
 // readiness remembers the answer of Ready.
 type readiness struct {
 	every time.Duration

@@ -70,10 +70,14 @@ func (s subject) Tamper(t *testing.T, seq int64, edit func(*reconcile.Entry)) {
 	}
 	e := entries[0]
 	edit(&e)
-	exec(`UPDATE journal SET time = ?, person = ?, agent = ?, kind = ?, action = ?, code = ?, reason = ?, asked_by = ?, event = ?, error = ?, duration = ?,
-		digest = ?, previous = ?, hash = ? WHERE seq = ?`,
-		e.Time.UnixMicro(), e.Person, e.Agent, string(e.Kind), string(e.Action), string(e.Code), e.Reason, string(e.Trigger), e.Event, e.Error,
-		int64(e.Duration), e.Digest, e.Previous, e.Hash, seq)
+	fields, err := fieldsText(e.Fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(`UPDATE journal SET time = ?, person = ?, instance = ?, agent = ?, kind = ?, action = ?, fields = ?, code = ?, reason = ?, asked_by = ?,
+		event = ?, asker = ?, hold = ?, error = ?, duration = ?, digest = ?, previous = ?, hash = ? WHERE seq = ?`,
+		e.Time.UnixMicro(), e.Person, e.Instance, e.Agent, string(e.Kind), string(e.Action), fields, string(e.Code), e.Reason, string(e.Trigger),
+		e.Event, e.By, e.Hold, e.Error, int64(e.Duration), e.Digest, e.Previous, e.Hash, seq)
 	text := func(a *plan.Agent) any {
 		if a == nil {
 			return nil
@@ -85,6 +89,22 @@ func (s subject) Tamper(t *testing.T, seq int64, edit func(*reconcile.Entry)) {
 		return string(text)
 	}
 	exec(`UPDATE journal_personal SET before = ?, after = ? WHERE seq = ?`, text(e.Before), text(e.After), seq)
+}
+
+func (s subject) TamperHead(t *testing.T, person string, head reconcile.Head) {
+	t.Helper()
+	db, err := sql.Open("sqlite", source(s.path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	query, args := `UPDATE journal_heads SET seq = ?, hash = ? WHERE person = ?`, []any{head.Seq, head.Hash, person}
+	if head == (reconcile.Head{}) {
+		query, args = `DELETE FROM journal_heads WHERE person = ?`, []any{person}
+	}
+	if _, err := db.Exec(query, args...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestJournalIsAppendOnly(t *testing.T) {

@@ -21,7 +21,7 @@ type writer struct {
 	ops      chan *op
 	stop     chan struct{} // closed: take no more
 	stopped  chan struct{} // closed: the goroutine is gone
-	last     time.Time     // of the newest transaction, to notice a clock that goes back
+	last     moment        // of the newest transaction, to notice a clock that was set
 	trouble  atomic.Bool   // a transaction failed since Ready last looked
 }
 
@@ -30,6 +30,10 @@ type op struct {
 	run     func(tx *tx) error // may run twice; an error undoes all that it did
 	after   func()             // called once it is durable, before its caller is told; may be nil
 	patient bool               // once it runs, its caller stays until it is over
+
+	// alone, if there is one, runs on the database itself once run is durable,
+	// outside of any transaction.
+	alone func(ctx context.Context, db *sql.DB) error
 
 	ctx   context.Context
 	state atomic.Int32
@@ -47,6 +51,7 @@ const (
 type tx struct {
 	*sql.Tx
 	now      time.Time
+	moment   moment
 	prepared map[string]*sql.Stmt // of the writer
 	bound    map[string]*sql.Stmt // to this transaction
 }
@@ -64,11 +69,18 @@ func newWriter(ctx context.Context, db *sql.DB, s *Store) (*writer, error) {
 	return w, nil
 }
 
+// hot are the statements that are worth preparing.
+var hot = []string{
+	sqlLoad, sqlInsert, sqlUpdate, sqlPromote, sqlExpired, sqlNext, sqlMore, sqlFact,
+	sqlHead, sqlEntry, sqlPersonal, sqlAdvance, sqlRemember, sqlForget,
+	sqlStay, sqlNewest, sqlReserved, sqlLatest, sqlSpanLast, sqlSpanFirst, sqlRemovalLast, sqlRemovalFirst, sqlTake, sqlPrune,
+}
+
 func (w *writer) prepare(ctx context.Context) error {
 	if err := migrate(ctx, w.db, w.store.log); err != nil {
 		return err
 	}
-	for _, query := range []string{sqlLoad, sqlInsert, sqlUpdate, sqlPromote, sqlExpired, sqlNext, sqlMore, sqlFact} {
+	for _, query := range hot {
 		stmt, err := w.db.PrepareContext(ctx, query)
 		if err != nil {
 			return fmt.Errorf("prepare %q: %w", query, err)
@@ -185,6 +197,10 @@ func (w *writer) commit(group []*op) {
 		if err == nil && o.after != nil {
 			o.after()
 		}
+		if err == nil && o.alone != nil {
+			o.done <- explain(o.alone(o.ctx, w.db))
+			continue
+		}
 		o.done <- explain(err)
 	}
 }
@@ -216,17 +232,45 @@ func (w *writer) transact(group []*op) (err error) {
 	if err := inner.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	w.last = t.now
+	w.last = t.moment
 	return nil
 }
 
-// clock puts right what a clock that went back would delay.
+// moment is the time by the clock on the wall, and by one that nobody sets.
+type moment struct {
+	wall   time.Time
+	passed time.Duration
+}
+
+// slack is how far the clock may be off before times are put right. Clocks that
+// are disciplined run a little faster or slower for a while.
+const slack = 500 * time.Millisecond
+
+// clock puts right what a clock that was set would delay or hasten: whatever
+// waits goes on to wait for as long as it was meant to, and leases last as long.
+// A machine that slept counts as one whose clock was set forward.
 func (w *writer) clock(t *tx) error {
-	if back := w.last.Sub(t.now); !w.last.IsZero() && back > time.Second {
+	t.moment.wall = t.now.Round(0) // without the monotonic clock, which Sub would use
+	if w.store.passed == nil {
+		back := w.last.wall.Sub(t.moment.wall)
+		if w.last.wall.IsZero() || back <= time.Second {
+			return nil
+		}
 		w.store.log.Warn("the clock went back", "by", back)
 		return rewind(t)
 	}
-	return nil
+	t.moment.passed = w.store.passed()
+	if w.last.wall.IsZero() {
+		return nil
+	}
+	set := t.moment.wall.Sub(w.last.wall) - (t.moment.passed - w.last.passed)
+	if set.Abs() <= slack {
+		// Small steps add up: they are judged from the same moment on.
+		t.moment = w.last
+		return nil
+	}
+	w.store.log.Warn("the clock was set", "by", set)
+	return shift(t, set)
 }
 
 func (t *tx) bind(query string) *sql.Stmt {
@@ -250,6 +294,21 @@ func (t *tx) exec(query string, args ...any) error {
 		_, err = t.Exec(query, args...)
 	}
 	return err
+}
+
+// count runs a statement and tells how many rows it changed.
+func (t *tx) count(query string, args ...any) (int, error) {
+	result, err := t.Exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// each calls do for every row of the answer.
+func (t *tx) each(do func(scanner) error, query string, args ...any) error {
+	return each(context.Background(), t.Tx, do, query, args...)
 }
 
 // row reads one row, with the prepared statement if there is one.

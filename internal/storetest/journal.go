@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ func (f *fixture) record(n int, people ...string) {
 			e := reconcile.Entry{
 				Time: f.clock.Now(), Person: person, Agent: "agent-" + person, Kind: reconcile.EntryChange, Action: plan.Create,
 				Reason: fmt.Sprintf("in group <%d>", i), Trigger: reconcile.TriggerHook, Event: "uuid", Duration: 1500 * time.Microsecond,
-				After: &plan.Agent{Username: person, FirstName: "Ada", SecurityProfiles: []string{"s1"}, Phone: plan.Phone{Type: plan.SoftPhone, AfterContactWork: 30}},
+				Instance: "eu", Fields: []plan.Field{plan.FieldName, plan.FieldRouting}, By: "eve", Hold: "H1", After: change(person, plan.Create).After,
 			}
 			if err := f.Record(f.Context(), e); err != nil {
 				f.Fatalf("record: %v", err)
@@ -48,7 +49,7 @@ func testJournal(f *fixture) {
 	want := []reconcile.Entry{ // newest first
 		{
 			Seq: 3, Time: at.Add(2 * time.Second), Person: "a", Kind: reconcile.EntryFailure, Action: plan.Create, Reason: "gave up", Error: "throttled",
-			Trigger: reconcile.TriggerReplay,
+			Trigger: reconcile.TriggerReplay, Instance: "eu", Fields: []plan.Field{plan.FieldName, plan.FieldTags}, By: "eve", Hold: "H1",
 		},
 		{Seq: 2, Time: at.Add(time.Second), Person: "b", Agent: "agent-2", Kind: reconcile.EntryRefusal, Code: plan.ExistsNotOurs, Reason: "exists"},
 		{
@@ -152,7 +153,13 @@ func testJournalTamper(f *fixture) {
 		"event":    func(e *reconcile.Entry) { e.Event = "other" },
 		"error":    func(e *reconcile.Entry) { e.Error = "other" },
 		"duration": func(e *reconcile.Entry) { e.Duration++ },
+		"instance": func(e *reconcile.Entry) { e.Instance = "us" },
+		"fields":   func(e *reconcile.Entry) { e.Fields = append(e.Fields, plan.FieldTags) },
+		"order":    func(e *reconcile.Entry) { e.Fields = []plan.Field{e.Fields[1], e.Fields[0]} },
+		"by":       func(e *reconcile.Entry) { e.By = "" },
+		"hold":     func(e *reconcile.Entry) { e.Hold = "H2" },
 		"after":    func(e *reconcile.Entry) { e.After.FirstName = "Eve" },
+		"tags":     func(e *reconcile.Entry) { e.After.Tags["team"] = "other" },
 		"before":   func(e *reconcile.Entry) { e.Before = &plan.Agent{} },
 		"digest":   func(e *reconcile.Entry) { e.Digest = entries[0].Digest },
 		"previous": func(e *reconcile.Entry) { e.Previous = "" },
@@ -202,5 +209,120 @@ func (f *fixture) broken(when string, seq int64) {
 	}
 	if err := f.Verify(f.Context(), "nobody"); err != nil {
 		f.Fatalf("verify somebody else %s: %v", when, err)
+	}
+}
+
+// testJournalQuery selects entries in every way.
+func testJournalQuery(f *fixture) {
+	f.record(5, "a", "b") // a has the odd numbers
+	for _, person := range []string{"a", "b"} {
+		f.must(f.Record(f.Context(), reconcile.Entry{Time: f.clock.Now(), Person: person, Kind: reconcile.EntryHold, Reason: "r"}))
+	}
+	for _, c := range []struct {
+		q    reconcile.Query
+		want []int64
+	}{
+		{reconcile.Query{Kind: reconcile.EntryHold}, []int64{12, 11}},
+		{reconcile.Query{Kind: reconcile.EntryHold, Person: "a"}, []int64{11}},
+		{reconcile.Query{Kind: reconcile.EntryChange, Limit: 2}, []int64{10, 9}},
+		{reconcile.Query{After: 9}, []int64{10, 11, 12}},
+		{reconcile.Query{After: 4, Limit: 2}, []int64{5, 6}},
+		{reconcile.Query{After: 4, Before: 7}, []int64{5, 6}},
+		{reconcile.Query{After: 4, Person: "b"}, []int64{6, 8, 10, 12}},
+		{reconcile.Query{After: 4, Person: "b", Kind: reconcile.EntryHold}, []int64{12}},
+		{reconcile.Query{After: 12}, nil},
+		{reconcile.Query{Before: 3, Kind: reconcile.EntryChange}, []int64{2, 1}},
+		{reconcile.Query{Kind: "other"}, nil},
+	} {
+		var got []int64
+		for _, e := range f.recent(c.q) {
+			got = append(got, e.Seq)
+		}
+		f.same(fmt.Sprintf("%+v", c.q), got, c.want)
+	}
+}
+
+// testAnchor rewrites a whole chain, with everything that belongs to it.
+func testAnchor(f *fixture) {
+	anchors := func(want int) {
+		f.Helper()
+		f.must(f.Anchor(f.Context()))
+		f.same("anchors", len(f.recent(reconcile.Query{Kind: anchor})), want)
+		f.must(f.Verify(f.Context(), ""))
+	}
+	anchors(0)
+	f.refuse(2, "a", "b")
+	anchors(1)
+	anchors(1) // nothing changed
+	f.refuse(2, "b", "c\n")
+	f.clock.Advance(time.Hour)
+	anchors(2)
+	first, second := f.recent(reconcile.Query{Kind: anchor})[1], f.recent(reconcile.Query{Kind: anchor})[0]
+	f.same("anchor", []any{second.Person, second.Seq, second.Time, second.Previous, second.Before == nil}, []any{"", int64(10), f.clock.Now(), first.Hash, true})
+	if first.Reason[:8] != "2 chains" || second.Reason[:8] != "3 chains" {
+		f.Fatalf("the anchors say %q and %q, of 2 and 3 chains", first.Reason, second.Reason)
+	}
+	if err := f.Record(f.Context(), reconcile.Entry{Kind: anchor, Reason: "x"}); err == nil {
+		f.Fatal("an anchor was recorded by hand")
+	}
+	f.refuse(1, "a")
+	f.must(f.Verify(f.Context(), ""))
+
+	tamperer, ok := f.Backend.(Tamperer)
+	if !ok {
+		f.Skip("the journal of this backend cannot be changed from here")
+	}
+	// Entry 4 is the last of b before the first anchor, 5 the first after it.
+	chain := f.recent(reconcile.Query{Person: "b"})
+	slices.Reverse(chain)
+	for _, c := range []struct {
+		seq, anchor int64
+	}{{2, 5}, {4, 5}, {6, 10}, {8, 10}} {
+		f.rewrite(tamperer, chain, c.seq)
+		f.must(f.Verify(f.Context(), "b")) // alone it looks genuine
+		f.anchorBroken(fmt.Sprintf("after rewriting the chain from entry %d on", c.seq), c.anchor)
+		f.rewrite(tamperer, chain, 0)
+		f.must(f.Verify(f.Context(), ""))
+	}
+	for _, e := range chain {
+		tamperer.Tamper(f.T, e.Seq, nil)
+	}
+	tamperer.TamperHead(f.T, "b", reconcile.Head{})
+	f.must(f.Verify(f.Context(), "b"))
+	f.anchorBroken("after removing the chain", 5)
+}
+
+// rewrite puts another reason into an entry and seals the chain anew from there
+// on, as somebody would who knows the rules; none for 0, which mends everything.
+func (f *fixture) rewrite(t Tamperer, chain []reconcile.Entry, seq int64) {
+	f.Helper()
+	previous := ""
+	for _, e := range chain {
+		if e.Seq == seq {
+			e.Reason = "rewritten"
+		}
+		e, err := reconcile.Seal(e, nil, previous)
+		f.must(err)
+		t.Tamper(f.T, e.Seq, func(old *reconcile.Entry) { *old = e })
+		previous = e.Hash
+		t.TamperHead(f.T, e.Person, reconcile.Head{Seq: e.Seq, Hash: e.Hash})
+	}
+}
+
+func (f *fixture) anchorBroken(when string, seq int64) {
+	f.Helper()
+	var broken *reconcile.BrokenChainError
+	if err := f.Verify(f.Context(), ""); !errors.As(err, &broken) || broken.Seq != seq || broken.Person != "" {
+		f.Fatalf("verify %s: got %v, want the anchor %d", when, err, seq)
+	}
+}
+
+// refuse appends n entries without a personal part about each person in turn.
+func (f *fixture) refuse(n int, people ...string) {
+	f.Helper()
+	for range n {
+		for _, person := range people {
+			f.must(f.Record(f.Context(), reconcile.Entry{Time: f.clock.Now(), Person: person, Kind: reconcile.EntryRefusal, Code: plan.Exempt, Reason: "exempt"}))
+		}
 	}
 }

@@ -6,15 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"math"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
-	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 )
 
@@ -26,10 +23,15 @@ type Memory struct {
 
 	mu      sync.Mutex
 	people  map[string]*member
-	facts   map[[2]string]reconcile.Fact // by person and group
-	agents  map[string]reconcile.Known
-	intents map[string]reconcile.Intent
+	facts   map[[2]string]reconcile.Fact   // by person and group
+	agents  map[[2]string]reconcile.Known  // by instance and agent
+	intents map[[2]string]reconcile.Intent // by person and instance
+	tombs   map[string]reconcile.Tombstone // by agent
 	notes   map[string]string
+	places  []place
+	holds   []reconcile.Hold       // the oldest first, without entries
+	held    []*reconcile.HoldEntry // in the order of coming
+	stays   map[string]reconcile.Stay
 	journal []sealed
 	heads   map[string]reconcile.Head
 	seq     int64
@@ -64,18 +66,13 @@ type asked struct {
 	event      string
 }
 
-// sealed is an entry with the salt of its digest.
-type sealed struct {
-	reconcile.Entry
-	salt []byte
-}
-
 // NewMemory gives an empty Memory that takes its time from now.
 func NewMemory(now func() time.Time) *Memory {
 	return &Memory{
 		now: func() time.Time { return now().Truncate(time.Microsecond).UTC() }, wake: make(chan struct{}, 1),
 		people: map[string]*member{}, facts: map[[2]string]reconcile.Fact{},
-		agents: map[string]reconcile.Known{}, intents: map[string]reconcile.Intent{}, notes: map[string]string{}, heads: map[string]reconcile.Head{},
+		agents: map[[2]string]reconcile.Known{}, intents: map[[2]string]reconcile.Intent{}, tombs: map[string]reconcile.Tombstone{},
+		notes: map[string]string{}, stays: map[string]reconcile.Stay{}, heads: map[string]reconcile.Head{},
 	}
 }
 
@@ -292,6 +289,18 @@ func (m *Memory) Replay(_ context.Context, person string) error {
 	return nil
 }
 
+// Drop implements Backend.
+func (m *Memory) Drop(_ context.Context, person string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.people[person]
+	if p == nil || !p.dead {
+		return reconcile.ErrNotFound
+	}
+	p.dead, p.failed, p.reason, p.since, p.done = false, 0, "", time.Time{}, p.newest.generation
+	return nil
+}
+
 // People implements Backend.
 func (m *Memory) People(_ context.Context, q reconcile.WaitingQuery) ([]reconcile.Waiting, error) {
 	m.mu.Lock()
@@ -359,204 +368,4 @@ func (m *Memory) Backlog(context.Context) (reconcile.Backlog, error) {
 		}
 	}
 	return b, nil
-}
-
-// Facts implements reconcile.Facts.
-func (m *Memory) Facts(_ context.Context, person string) ([]reconcile.Fact, error) {
-	var facts []reconcile.Fact
-	for _, f := range m.sortedFacts() {
-		if f.Person == person {
-			facts = append(facts, f)
-		}
-	}
-	return facts, nil
-}
-
-// AllFacts implements reconcile.Facts.
-func (m *Memory) AllFacts(ctx context.Context) iter.Seq2[reconcile.Fact, error] {
-	return func(yield func(reconcile.Fact, error) bool) {
-		for _, f := range m.sortedFacts() {
-			if err := ctx.Err(); err != nil {
-				yield(reconcile.Fact{}, err)
-				return
-			}
-			if !yield(f, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (m *Memory) sortedFacts() []reconcile.Fact {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.SortedFunc(maps.Values(m.facts), func(a, b reconcile.Fact) int {
-		return cmp.Or(cmp.Compare(a.Person, b.Person), cmp.Compare(a.Group, b.Group))
-	})
-}
-
-// Agent implements reconcile.Index.
-func (m *Memory) Agent(_ context.Context, owner string) (reconcile.Known, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known, ok := m.agents[owner]
-	if !ok {
-		return known, reconcile.ErrNotFound
-	}
-	return known, nil
-}
-
-// Remember implements reconcile.Index.
-func (m *Memory) Remember(_ context.Context, known ...reconcile.Known) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, k := range known {
-		m.agents[k.Owner] = k
-	}
-	return nil
-}
-
-// Forget implements reconcile.Index.
-func (m *Memory) Forget(_ context.Context, owner string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.agents, owner)
-	return nil
-}
-
-// Intent implements reconcile.Intents.
-func (m *Memory) Intent(_ context.Context, person string) (reconcile.Intent, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	intent, ok := m.intents[person]
-	if !ok {
-		return intent, reconcile.ErrNotFound
-	}
-	return intent, nil
-}
-
-// SaveIntent implements reconcile.Intents.
-func (m *Memory) SaveIntent(_ context.Context, intent reconcile.Intent) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.intents[intent.Person] = intent
-	return nil
-}
-
-// DropIntent implements reconcile.Intents.
-func (m *Memory) DropIntent(_ context.Context, person string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.intents, person)
-	return nil
-}
-
-// Note implements reconcile.Notes.
-func (m *Memory) Note(_ context.Context, name string) (string, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	text, ok := m.notes[name]
-	if !ok {
-		return "", reconcile.ErrNotFound
-	}
-	return text, nil
-}
-
-// SaveNote implements reconcile.Notes.
-func (m *Memory) SaveNote(_ context.Context, name, text string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.notes[name] = text
-	return nil
-}
-
-// Record implements reconcile.Journal.
-func (m *Memory) Record(_ context.Context, e reconcile.Entry) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	salt := []byte(rand.Text())
-	e.Before, e.After = agentCopy(e.Before), agentCopy(e.After)
-	e.Seq = m.seq + 1
-	e, err := reconcile.Seal(e, salt, m.heads[e.Person].Hash)
-	if err != nil {
-		return fmt.Errorf("record: %w", err)
-	}
-	m.seq = e.Seq
-	m.journal = append(m.journal, sealed{e, salt})
-	m.heads[e.Person] = reconcile.Head{Seq: e.Seq, Hash: e.Hash}
-	return nil
-}
-
-// agentCopy shares nothing with the agent that it copies.
-func agentCopy(a *plan.Agent) *plan.Agent {
-	if a == nil {
-		return nil
-	}
-	c := *a
-	c.SecurityProfiles = slices.Clone(a.SecurityProfiles)
-	return &c
-}
-
-// Recent implements reconcile.Journal.
-func (m *Memory) Recent(_ context.Context, q reconcile.Query) ([]reconcile.Entry, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	limit := q.Limit
-	if limit <= 0 {
-		limit = 100
-	}
-	var list []reconcile.Entry
-	for _, e := range slices.Backward(m.journal) {
-		if q.Person != "" && e.Person != q.Person || q.Before != 0 && e.Seq >= q.Before {
-			continue
-		}
-		e.Before, e.After = agentCopy(e.Before), agentCopy(e.After)
-		if list = append(list, e.Entry); len(list) == limit {
-			break
-		}
-	}
-	return list, nil
-}
-
-// Verify implements Backend.
-func (m *Memory) Verify(_ context.Context, person string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var chain reconcile.Chain
-	for _, e := range m.journal {
-		if person != "" && e.Person != person {
-			continue
-		}
-		if err := chain.Check(e.Entry, e.salt); err != nil {
-			return err
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(m.heads)) {
-		if person != "" && id != person {
-			continue
-		}
-		if err := chain.Ends(id, m.heads[id]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Tamper implements Tamperer.
-func (m *Memory) Tamper(t *testing.T, seq int64, edit func(*reconcile.Entry)) {
-	t.Helper()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	i := slices.IndexFunc(m.journal, func(e sealed) bool { return e.Seq == seq })
-	switch {
-	case i < 0:
-		t.Fatalf("there is no entry %d", seq)
-	case edit == nil:
-		m.journal = slices.Delete(m.journal, i, i+1)
-	default:
-		e := m.journal[i].Entry
-		e.Before, e.After = agentCopy(e.Before), agentCopy(e.After)
-		edit(&e)
-		m.journal[i].Entry = e
-	}
 }

@@ -27,6 +27,7 @@ func testModel(t *testing.T, open func(t *testing.T, now func() time.Time) Backe
 			"settle":  m.settle,
 			"advance": m.advance,
 			"replay":  m.replay,
+			"drop":    m.drop,
 			"":        m.check,
 		}
 		if _, ok := m.backend.(Reopener); ok {
@@ -240,6 +241,22 @@ func (m *model) replay(t *rapid.T) {
 	}
 	m.ask(reconcile.Request{Person: who, Priority: before[0].Priority}, m.clock.Now())
 	m.clock.Advance(time.Millisecond)
+}
+
+func (m *model) drop(t *rapid.T) {
+	who := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "who")
+	err := m.backend.Drop(m.outer.Context(), who)
+	p := m.people[who]
+	if p == nil || !p.dead {
+		if !errors.Is(err, reconcile.ErrNotFound) {
+			t.Fatalf("drop of no dead letter: got %v, want ErrNotFound", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatalf("drop: %v", err)
+	}
+	p.dead, p.failed, p.done = false, 0, p.asked
 }
 
 func (m *model) advance(t *rapid.T) {

@@ -150,70 +150,6 @@ func testAllFacts(f *fixture) {
 	f.same("facts read by somebody who stopped", read, 3)
 }
 
-func testIndex(f *fixture) {
-	if _, err := f.Agent(f.Context(), "a"); !errors.Is(err, reconcile.ErrNotFound) {
-		f.Fatalf("agent of nobody: got %v, want ErrNotFound", err)
-	}
-	now := f.clock.Now()
-	a, b := reconcile.Known{Owner: "a", Agent: "agent-1", Since: now}, reconcile.Known{Owner: "b", Agent: "agent-2", Since: now}
-	if err := f.Remember(f.Context(), a, b); err != nil {
-		f.Fatal(err)
-	}
-	a.Agent, a.Since = "agent-3", now.Add(time.Second)
-	if err := f.Remember(f.Context(), a); err != nil {
-		f.Fatal(err)
-	}
-	for _, want := range []reconcile.Known{a, b} {
-		got, err := f.Agent(f.Context(), want.Owner)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.same("agent of "+want.Owner, got, want)
-	}
-	for range 2 {
-		if err := f.Forget(f.Context(), "a"); err != nil {
-			f.Fatal(err)
-		}
-	}
-	if _, err := f.Agent(f.Context(), "a"); !errors.Is(err, reconcile.ErrNotFound) {
-		f.Fatalf("agent of a forgotten owner: got %v, want ErrNotFound", err)
-	}
-	if err := f.Remember(f.Context()); err != nil {
-		f.Fatalf("remember nothing: %v", err)
-	}
-}
-
-func testIntents(f *fixture) {
-	if _, err := f.Intent(f.Context(), "a"); !errors.Is(err, reconcile.ErrNotFound) {
-		f.Fatalf("intent of nobody: got %v, want ErrNotFound", err)
-	}
-	for _, want := range []reconcile.Intent{
-		{Person: "a", Username: "ada", Started: f.clock.Now(), Creates: 1},
-		{Person: "a", Username: "ada", Started: f.clock.Now(), Looks: 3, Creates: 2, Taken: f.clock.Now().Add(time.Minute)},
-		{Person: "b", Username: "Bob@Example.com"},
-	} {
-		if err := f.SaveIntent(f.Context(), want); err != nil {
-			f.Fatal(err)
-		}
-		got, err := f.Intent(f.Context(), want.Person)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.same("intent", got, want)
-	}
-	for range 2 {
-		if err := f.DropIntent(f.Context(), "a"); err != nil {
-			f.Fatal(err)
-		}
-	}
-	if _, err := f.Intent(f.Context(), "a"); !errors.Is(err, reconcile.ErrNotFound) {
-		f.Fatalf("intent after it was dropped: got %v, want ErrNotFound", err)
-	}
-	if _, err := f.Intent(f.Context(), "b"); err != nil {
-		f.Fatalf("intent of somebody else: %v", err)
-	}
-}
-
 func testNotes(f *fixture) {
 	if _, err := f.Note(f.Context(), "place"); !errors.Is(err, reconcile.ErrNotFound) {
 		f.Fatalf("a note nobody wrote: got %v, want ErrNotFound", err)
@@ -268,10 +204,11 @@ func testReopen(f *fixture) {
 	fact := reconcile.Fact{Person: "a", Group: "g", Member: true, Published: now}
 	f.ask(reconcile.Request{Person: "a", Facts: []reconcile.Fact{fact}, Event: "uuid-1"})
 	f.ask(reconcile.Request{Person: "b", Priority: reconcile.Routine, Due: now.Add(time.Hour)})
-	if err := f.Remember(f.Context(), reconcile.Known{Owner: "a", Agent: "agent-1", Since: now}); err != nil {
+	known := reconcile.Known{Instance: "eu", Owner: "a", Agent: "agent-1", Since: now, Group: "g", Absent: now, Cliff: "cliff"}
+	if err := f.Remember(f.Context(), known); err != nil {
 		f.Fatal(err)
 	}
-	intent := reconcile.Intent{Person: "a", Username: "ada", Started: now, Creates: 1}
+	intent := reconcile.Intent{Person: "a", Instance: "eu", Username: "ada", Started: now, Creates: 1, Change: change("a", plan.Create)}
 	if err := f.SaveIntent(f.Context(), intent); err != nil {
 		f.Fatal(err)
 	}
@@ -295,12 +232,8 @@ func testReopen(f *fixture) {
 		f.Fatal(err)
 	}
 	f.same("facts", facts, []reconcile.Fact{fact})
-	if got, err := f.Intent(f.Context(), "a"); err != nil || got != intent {
-		f.Fatalf("intent: got %+v and error %v", got, err)
-	}
-	if got, err := f.Agent(f.Context(), "a"); err != nil || got.Agent != "agent-1" {
-		f.Fatalf("agent: got %+v and error %v", got, err)
-	}
+	f.intent(intent)
+	f.agents("a", known)
 	f.record(1, "a")
 	if err := f.Verify(f.Context(), ""); err != nil {
 		f.Fatal(err)

@@ -22,21 +22,51 @@ type Backend interface {
 	reconcile.Facts
 	reconcile.Index
 	reconcile.Intents
+	reconcile.Tombstones
+	reconcile.Guard
 	reconcile.Notes
 	reconcile.Journal
 
 	// People gives what the queue holds, ordered by person id.
 	People(ctx context.Context, q reconcile.WaitingQuery) ([]reconcile.Waiting, error)
+	// Dead gives all dead letters, those that died first coming first.
+	Dead(ctx context.Context) ([]reconcile.Waiting, error)
 	// Backlog counts it.
 	Backlog(ctx context.Context) (reconcile.Backlog, error)
 	// Replay makes a dead letter due; ErrNotFound means that the person is none.
 	Replay(ctx context.Context, person string) error
+	// Drop gives a dead letter up for good: the row becomes idle and its requests
+	// count as done. ErrNotFound means that the person is none.
+	Drop(ctx context.Context, person string) error
 	// Verify reports a *reconcile.BrokenChainError for the first entry of the
-	// journal that is not genuine; the empty person stands for everybody.
+	// journal that is not genuine; the empty person stands for everybody, and for
+	// the anchors.
 	Verify(ctx context.Context, person string) error
+	// Anchor records an entry of kind "anchor" and of no person, which ties the
+	// chains of everybody together, unless there are none or nothing was recorded
+	// since the last one. Record refuses entries of that kind.
+	Anchor(ctx context.Context) error
+	// Erase takes away what is personal about somebody: that part of the entries
+	// of the journal, facts, tombstones, and the changes of hold entries and
+	// intents. Ids, digests and chains stay, and Verify still passes.
+	Erase(ctx context.Context, person string) (Erased, error)
 
 	Close() error
 }
+
+// Erased counts what Erase took away. Open counts intents that still hold the
+// username of an agent that may have been made.
+type Erased = struct {
+	Entries    int `json:"entries"`
+	Facts      int `json:"facts"`
+	Tombstones int `json:"tombstones"`
+	Holds      int `json:"holds"`
+	Intents    int `json:"intents"`
+	Open       int `json:"open"`
+}
+
+// anchor is the kind of an entry that Anchor makes.
+const anchor = reconcile.EntryAnchor
 
 // Reopener is a Backend that can be closed and opened again with all it stored,
 // as a new process would. Without it those tests are left out.
@@ -50,6 +80,9 @@ type Tamperer interface {
 	// Tamper changes the stored entry without any regard to the chain, or
 	// removes it if edit is nil.
 	Tamper(t *testing.T, seq int64, edit func(*reconcile.Entry))
+	// TamperHead changes the end that is kept of a person's chain, or with the
+	// zero Head removes it.
+	TamperHead(t *testing.T, person string, head reconcile.Head)
 }
 
 // Run runs the suite. Open gives an empty backend that takes its time from now;
@@ -61,10 +94,14 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Backend) {
 			test(newFixture(t, open))
 		})
 	}
-	t.Run("Model", func(t *testing.T) {
-		t.Parallel()
-		testModel(t, open)
-	})
+	for name, test := range map[string]func(*testing.T, func(*testing.T, func() time.Time) Backend){
+		"Model": testModel, "ModelGuard": testGuardModel, "ModelState": testStateModel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open)
+		})
+	}
 }
 
 func tests() map[string]func(*fixture) {
@@ -89,7 +126,23 @@ func tests() map[string]func(*fixture) {
 		"FactsSupersede":   testFactsSupersede,
 		"AllFacts":         testAllFacts,
 		"Index":            testIndex,
+		"Rebuild":          testRebuild,
 		"Intents":          testIntents,
+		"Tombstones":       testTombstones,
+		"Drop":             testDrop,
+		"Erase":            testErase,
+		"GuardWindows":     testGuardWindows,
+		"GuardGroups":      testGuardGroups,
+		"GuardAgain":       testGuardAgain,
+		"GuardHolds":       testGuardHolds,
+		"GuardAnew":        testGuardAnew,
+		"GuardApprove":     testGuardApprove,
+		"GuardReject":      testGuardReject,
+		"GuardQuery":       testGuardQuery,
+		"GuardStays":       testGuardStays,
+		"GuardTogether":    testGuardTogether,
+		"Anchor":           testAnchor,
+		"JournalQuery":     testJournalQuery,
 		"Notes":            testNotes,
 		"Journal":          testJournal,
 		"JournalPages":     testJournalPages,

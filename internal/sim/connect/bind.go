@@ -65,7 +65,7 @@ func parseObject(data []byte) (map[string]any, error) {
 //	wire:"required,min=1,max=100,enum=A|B,check=phone"
 //
 // min and max hold for the length of strings (in characters), lists and maps
-// and for the value of integers.
+// and for the value of numbers; enum for each string of a list.
 func bind(r *http.Request, body map[string]any, in any) error {
 	return bindInput(r, body, reflect.ValueOf(in).Elem())
 }
@@ -172,6 +172,16 @@ func bindValue(name string, value any, into reflect.Value) error {
 			return wrong("a 32-bit integer")
 		}
 		into.SetInt(n)
+	case reflect.Float64:
+		number, ok := value.(json.Number)
+		if !ok {
+			return wrong("a number")
+		}
+		f, err := number.Float64()
+		if err != nil {
+			return wrong("a number")
+		}
+		into.SetFloat(f)
 	case reflect.Struct:
 		object, ok := value.(map[string]any)
 		if !ok {
@@ -232,18 +242,18 @@ func bindMap(name string, object map[string]any, into reflect.Value) error {
 func checkRules(name, rules string, v reflect.Value) error {
 	for rule := range strings.SplitSeq(rules, ",") {
 		kind, arg, _ := strings.Cut(rule, "=")
-		bound, _ := strconv.Atoi(arg)
+		bound, _ := strconv.ParseFloat(arg, 64)
 		switch kind {
 		case "min":
 			if size(v) < bound {
-				return violated(name, "must be at least %d", bound)
+				return violated(name, "must be at least %s", arg)
 			}
 		case "max":
 			if size(v) > bound {
-				return violated(name, "must be at most %d", bound)
+				return violated(name, "must be at most %s", arg)
 			}
 		case "enum":
-			if !slices.Contains(strings.Split(arg, "|"), v.String()) {
+			if !oneOf(v, strings.Split(arg, "|")) {
 				return violated(name, "must be one of %s", arg)
 			}
 		case "check":
@@ -255,15 +265,30 @@ func checkRules(name, rules string, v reflect.Value) error {
 	return nil
 }
 
+// oneOf says whether a string, or each string of a list, is one of words.
+func oneOf(v reflect.Value, words []string) bool {
+	if v.Kind() != reflect.Slice {
+		return slices.Contains(words, v.String())
+	}
+	for i := range v.Len() {
+		if !slices.Contains(words, v.Index(i).String()) {
+			return false
+		}
+	}
+	return true
+}
+
 // size is what min and max speak of.
-func size(v reflect.Value) int {
+func size(v reflect.Value) float64 {
 	switch v.Kind() {
 	case reflect.Int:
-		return int(v.Int())
+		return float64(v.Int())
+	case reflect.Float64:
+		return v.Float()
 	case reflect.String:
-		return utf8.RuneCountInString(v.String())
+		return float64(utf8.RuneCountInString(v.String()))
 	default:
-		return v.Len()
+		return float64(v.Len())
 	}
 }
 

@@ -6,22 +6,51 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
-// CatalogEntry is a routing profile, a security profile or a hierarchy group.
+// CatalogEntry is a routing profile, a security profile, a hierarchy group or
+// an agent status.
 type CatalogEntry struct {
-	ID          string            `json:"Id"`
-	ARN         string            `json:"Arn"`
-	Name        string            `json:"Name"`
-	Description string            `json:"Description,omitempty"`
-	Parent      string            `json:"Parent,omitempty"` // id of the group above, of hierarchy groups only
-	Tags        map[string]string `json:"Tags,omitempty"`
-	Modified    Epoch             `json:"LastModifiedTime"`
-	seq         int64
+	ID          string `json:"Id"`
+	ARN         string `json:"Arn"`
+	Name        string `json:"Name"`
+	Description string `json:"Description,omitempty"`
+	// Parent is the id of the group above, of hierarchy groups only.
+	Parent string `json:"Parent,omitempty"`
+	// Queues are the names of the queues of a routing profile, the first of them
+	// for outbound calls; nil is BasicQueue. One with none parks its agents.
+	Queues []string `json:"Queues,omitzero"`
+	// Slots are how many contacts of each channel an agent with this routing
+	// profile takes at a time; nil is one of VOICE.
+	Slots map[string]int `json:"Slots,omitzero"`
+	// Permissions are those of a security profile.
+	Permissions []string `json:"Permissions,omitzero"`
+	// Type is that of an agent status: ROUTABLE, CUSTOM or OFFLINE.
+	Type     string            `json:"Type,omitempty"`
+	Tags     map[string]string `json:"Tags,omitempty"`
+	Modified Epoch             `json:"LastModifiedTime"`
+	seq      int64
 }
 
-// catalog is one kind of named thing that agents refer to.
+func (e *CatalogEntry) clone() CatalogEntry {
+	c := *e
+	c.Queues, c.Slots = slices.Clone(e.Queues), maps.Clone(e.Slots)
+	c.Permissions, c.Tags = slices.Clone(e.Permissions), maps.Clone(e.Tags)
+	return c
+}
+
+// Nouns of catalogues as ARNs have them.
+const (
+	nounRouting  = "routing-profile"
+	nounSecurity = "security-profile"
+	nounGroup    = "agent-group"
+	nounStatus   = "agent-state"
+)
+
+// catalog is one kind of named thing that agents refer to. An entry in it is
+// never changed but for its tags, only replaced.
 type catalog struct {
 	noun  string // in ARNs
 	byID  map[string]*CatalogEntry
@@ -35,32 +64,93 @@ func newCatalog(noun string) *catalog {
 }
 
 // add makes an entry. The id depends on the instance and the name alone, so it
-// is the same in every run; only a name given again after a removal gets a new
-// one.
-func (t *catalog) add(in *Instance, name, description, parent string) (*CatalogEntry, error) {
-	if n := utf8.RuneCountInString(name); n < 1 || n > 127 {
-		return nil, fmt.Errorf("add a %s: the name has %d characters, not 1 to 127", t.noun, n)
+// is the same in every run; only a name given again, after a removal or below
+// another parent, gets a new one.
+func (t *catalog) add(in *Instance, entry CatalogEntry) (*CatalogEntry, error) {
+	e := new(entry.clone())
+	if err := t.complete(e); err != nil {
+		return nil, fmt.Errorf("add a %s: %w", t.noun, err)
 	}
-	if t.named(name) != nil {
-		return nil, fmt.Errorf("add a %s: the name %q is taken", t.noun, name)
-	}
-	if parent != "" && t.byID[parent] == nil {
-		return nil, fmt.Errorf("add a %s: no parent %q", t.noun, parent)
-	}
-	t.made[name]++
-	sum := sha256.Sum256([]byte(in.ARN() + "/" + t.noun + "/" + name + "/" + strconv.Itoa(t.made[name])))
-	id := formatUUID([16]byte(sum[:16]), 5)
+	t.made[e.Name]++
+	e.ID = in.idFor(t.noun + "/" + e.Name + "/" + strconv.Itoa(t.made[e.Name]))
+	e.ARN = in.ARN() + "/" + t.noun + "/" + e.ID
+	e.Modified = Epoch{in.now()}
 	t.seq++
-	e := &CatalogEntry{ID: id, ARN: in.ARN() + "/" + t.noun + "/" + id, Name: name, Description: description,
-		Parent: parent, Modified: Epoch{in.now()}, seq: t.seq}
-	t.byID[id] = e
+	e.seq = t.seq
+	t.byID[e.ID] = e
 	t.order = append(t.order, e)
 	return e, nil
 }
 
+// idFor makes an id that is the same in every run of this instance.
+func (in *Instance) idFor(what string) string {
+	sum := sha256.Sum256([]byte(in.ARN() + "/" + what))
+	return formatUUID([16]byte(sum[:16]), 5)
+}
+
+// change replaces an entry by what edit makes of a copy. Its id and ARN stay.
+func (t *catalog) change(in *Instance, id string, edit func(*CatalogEntry) error) error {
+	old := t.byID[id]
+	e := new(old.clone())
+	if err := edit(e); err != nil {
+		return fmt.Errorf("change %s %s: %w", t.noun, id, err)
+	}
+	e.ID, e.ARN, e.seq, e.Modified = old.ID, old.ARN, old.seq, Epoch{in.now()}
+	if err := t.complete(e); err != nil {
+		return fmt.Errorf("change %s %s: %w", t.noun, id, err)
+	}
+	t.byID[id] = e
+	t.order[slices.Index(t.order, old)] = e
+	return nil
+}
+
+// complete refuses an entry that the catalogue cannot hold and fills in what
+// its kind needs.
+func (t *catalog) complete(e *CatalogEntry) error {
+	if n := utf8.RuneCountInString(e.Name); n < 1 || n > 127 {
+		return fmt.Errorf("the name has %d characters, not 1 to 127", n)
+	}
+	for _, o := range t.order {
+		if o.ID != e.ID && o.Name == e.Name && o.Parent == e.Parent {
+			return fmt.Errorf("the name %q is taken", e.Name)
+		}
+	}
+	if e.Parent != "" && (t.noun != nounGroup || t.byID[e.Parent] == nil) {
+		return fmt.Errorf("no parent %q", e.Parent)
+	}
+	switch t.noun {
+	case nounRouting:
+		if e.Queues == nil {
+			e.Queues = []string{basicQueue}
+		}
+		if e.Slots == nil {
+			e.Slots = map[string]int{"VOICE": 1}
+		}
+	case nounGroup:
+		return t.checkDepth(e)
+	case nounStatus:
+		e.Type = defaultTo(e.Type, statusCustom)
+		if !slices.Contains(statusTypes, e.Type) {
+			return fmt.Errorf("type %q is none of %v", e.Type, statusTypes)
+		}
+	}
+	return nil
+}
+
+// named finds an entry by its name, or by the path of names that leads to it
+// ("EMEA/Support"); nil if there is none. Where several bear the name it is the
+// oldest.
 func (t *catalog) named(name string) *CatalogEntry {
 	for _, e := range t.order {
 		if e.Name == name {
+			return e
+		}
+	}
+	if t.noun != nounGroup || !strings.Contains(name, "/") {
+		return nil
+	}
+	for _, e := range t.order {
+		if t.path(e) == name {
 			return e
 		}
 	}
@@ -105,8 +195,7 @@ func (t *catalog) entries() ([]*CatalogEntry, []int64) {
 func (t *catalog) snapshot() []CatalogEntry {
 	list := make([]CatalogEntry, len(t.order))
 	for i, e := range t.order {
-		list[i] = *e
-		list[i].Tags = maps.Clone(e.Tags)
+		list[i] = e.clone()
 	}
 	return list
 }
@@ -162,30 +251,18 @@ func (in *Instance) listSecurityProfiles(c *call, input *listInput) (any, error)
 	}{list, next}, err
 }
 
-func (in *Instance) listHierarchyGroups(c *call, input *listInput) (any, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	list, next, err := in.summaries(c, in.groups, input)
-	return struct {
-		UserHierarchyGroupSummaryList []nameSummary
-		NextToken                     string `json:",omitempty"`
-	}{list, next}, err
-}
-
 // catalogSearch is what the searches of profiles have in common.
 type catalogSearch struct {
-	InstanceID     string               `json:"InstanceId" wire:"required,min=1,max=100"`
-	NextToken      *string              `wire:"min=1,max=2500"`
-	SearchFilter   *catalogFilter       `json:"SearchFilter"`
-	SearchCriteria *catalogCriteriaNode `json:"SearchCriteria"`
+	InstanceID     string         `json:"InstanceId" wire:"required,min=1,max=100"`
+	NextToken      *string        `wire:"min=1,max=2500"`
+	SearchFilter   *catalogFilter `json:"SearchFilter"`
+	SearchCriteria *textCriteria  `json:"SearchCriteria"`
 }
 
 type catalogFilter struct{ TagFilter *tagFilter }
 
-type catalogCriteriaNode struct {
-	OrConditions    []catalogCriteriaNode
-	AndConditions   []catalogCriteriaNode
-	StringCondition *stringCondition
+func (f *catalogFilter) match(tags map[string]string) bool {
+	return f == nil || f.TagFilter == nil || f.TagFilter.match(tags)
 }
 
 type searchRoutingInput struct {
@@ -203,256 +280,19 @@ func (in *Instance) search(c *call, t *catalog, input *catalogSearch, size *int)
 	if !in.isThis(input.InstanceID) {
 		return nil, "", 0, in.noInstance()
 	}
-	match := func(*CatalogEntry) bool { return true }
-	if input.SearchCriteria != nil {
-		if match, err = in.catalogCriteria(input.SearchCriteria); err != nil {
-			return nil, "", 0, err
-		}
+	match, err := textMatcher(in, input.SearchCriteria, []string{"name", "description", "resourceID"}, entryText)
+	if err != nil {
+		return nil, "", 0, err
 	}
 	list, seqs := t.entries()
 	list, seqs = matching(list, seqs, func(e *CatalogEntry) bool {
-		f := input.SearchFilter
-		return match(e) && (f == nil || f.TagFilter == nil || f.TagFilter.match(e.Tags))
+		return match(e) && input.SearchFilter.match(e.Tags)
 	})
 	from, to, next, err := in.page(c, seqs, input.NextToken, size)
 	return list[from:to], next, len(list), err
 }
 
-func (in *Instance) catalogCriteria(n *catalogCriteriaNode) (func(*CatalogEntry) bool, error) {
-	var all, some []func(*CatalogEntry) bool
-	for i := range n.AndConditions {
-		m, err := in.catalogCriteria(&n.AndConditions[i])
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
-	for i := range n.OrConditions {
-		m, err := in.catalogCriteria(&n.OrConditions[i])
-		if err != nil {
-			return nil, err
-		}
-		some = append(some, m)
-	}
-	if n.StringCondition != nil {
-		m, err := in.catalogString(n.StringCondition)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, m)
-	}
-	return func(e *CatalogEntry) bool {
-		for _, m := range all {
-			if !m(e) {
-				return false
-			}
-		}
-		return len(some) == 0 || slices.ContainsFunc(some, func(m func(*CatalogEntry) bool) bool { return m(e) })
-	}, nil
-}
-
-// catalogString matches a text of an entry. A CONTAINS of a name takes 2 to 25
-// characters.
-func (in *Instance) catalogString(c *stringCondition) (func(*CatalogEntry) bool, error) {
-	name, compare, err := in.comparison(c, []string{"name", "description", "resourceID"})
-	if err != nil {
-		return nil, err
-	}
-	value := *c.Value
-	if n := utf8.RuneCountInString(value); name == "name" && *c.ComparisonType == "CONTAINS" && (n < 2 || n > 25) {
-		return nil, violated("StringCondition.Value", "must be 2 to 25 characters for CONTAINS")
-	}
-	return func(e *CatalogEntry) bool {
-		return compare(map[string]string{"name": e.Name, "description": e.Description, "resourceID": e.ID}[name], value)
-	}, nil
-}
-
-// routingProfile is a profile in full. It has voice alone and one queue.
-type routingProfile struct {
-	InstanceID             string `json:"InstanceId"`
-	Name                   string
-	RoutingProfileARN      string `json:"RoutingProfileArn"`
-	RoutingProfileID       string `json:"RoutingProfileId"`
-	Description            string `json:",omitempty"`
-	MediaConcurrencies     []mediaConcurrency
-	DefaultOutboundQueueID string            `json:"DefaultOutboundQueueId"`
-	Tags                   map[string]string `json:",omitempty"`
-	NumberOfQueues         int               `json:"NumberOfAssociatedQueues"`
-	NumberOfUsers          int               `json:"NumberOfAssociatedUsers"`
-	IsDefault              bool
-	AssociatedQueueIDs     []string `json:"AssociatedQueueIds"`
-	LastModifiedTime       Epoch
-	LastModifiedRegion     string
-}
-
-type mediaConcurrency struct {
-	Channel     string
-	Concurrency int
-}
-
-// describeRouting shows an entry in full; members counts the agents by profile.
-func (in *Instance) describeRouting(e *CatalogEntry, members map[string]int) routingProfile {
-	sum := sha256.Sum256([]byte(in.ARN() + "/queue/BasicQueue"))
-	queue := formatUUID([16]byte(sum[:16]), 5)
-	return routingProfile{
-		InstanceID: in.id, Name: e.Name, RoutingProfileARN: e.ARN, RoutingProfileID: e.ID,
-		Description:            e.Description,
-		MediaConcurrencies:     []mediaConcurrency{{"VOICE", 1}},
-		DefaultOutboundQueueID: queue,
-		Tags:                   e.Tags,
-		NumberOfQueues:         1,
-		NumberOfUsers:          members[e.ID],
-		IsDefault:              e.seq == 1,
-		AssociatedQueueIDs:     []string{queue},
-		LastModifiedTime:       e.Modified,
-		LastModifiedRegion:     in.region,
-	}
-}
-
-// membersOf counts the agents of each routing profile.
-func (in *Instance) membersOf() map[string]int {
-	n := make(map[string]int)
-	for _, r := range in.agents.order {
-		if a := r.present(); a != nil {
-			n[a.RoutingProfile]++
-		}
-	}
-	return n
-}
-
-func (in *Instance) searchRoutingProfiles(c *call, input *searchRoutingInput) (any, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	list, next, total, err := in.search(c, in.routing, &input.catalogSearch, input.MaxResults)
-	members := in.membersOf()
-	profiles := make([]routingProfile, 0, len(list))
-	for _, e := range list {
-		profiles = append(profiles, in.describeRouting(e, members))
-	}
-	return struct {
-		RoutingProfiles       []routingProfile
-		NextToken             string `json:",omitempty"`
-		ApproximateTotalCount int
-	}{profiles, next, total}, err
-}
-
-type routingProfilePath struct {
-	InstanceID       string `uri:"InstanceId" wire:"min=1,max=100"`
-	RoutingProfileID string `uri:"RoutingProfileId"`
-}
-
-func (in *Instance) describeRoutingProfile(_ *call, input *routingProfilePath) (any, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if !in.isThis(input.InstanceID) {
-		return nil, in.noInstance()
-	}
-	id, err := in.routing.find(in, input.RoutingProfileID)
-	if err != nil {
-		return nil, err
-	}
-	return struct{ RoutingProfile routingProfile }{in.describeRouting(in.routing.byID[id], in.membersOf())}, nil
-}
-
-// securityProfile is a profile in full, or what a search shows of one.
-type securityProfile struct {
-	ID                 string            `json:"Id"`
-	InstanceID         string            `json:"OrganizationResourceId"`
-	ARN                string            `json:"Arn"`
-	Name               string            `json:"SecurityProfileName"`
-	Description        string            `json:",omitempty"`
-	Tags               map[string]string `json:",omitempty"`
-	LastModifiedTime   *Epoch            `json:",omitempty"`
-	LastModifiedRegion string            `json:",omitempty"`
-}
-
-func (in *Instance) searchSecurityProfiles(c *call, input *searchSecurityInput) (any, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	list, next, total, err := in.search(c, in.security, &input.catalogSearch, input.MaxResults)
-	profiles := make([]securityProfile, 0, len(list))
-	for _, e := range list {
-		profiles = append(profiles, securityProfile{ID: e.ID, InstanceID: in.id, ARN: e.ARN, Name: e.Name,
-			Description: e.Description, Tags: e.Tags})
-	}
-	return struct {
-		SecurityProfiles      []securityProfile
-		NextToken             string `json:",omitempty"`
-		ApproximateTotalCount int
-	}{profiles, next, total}, err
-}
-
-type securityProfilePath struct {
-	InstanceID        string `uri:"InstanceId" wire:"min=1,max=100"`
-	SecurityProfileID string `uri:"SecurityProfileId"`
-}
-
-func (in *Instance) describeSecurityProfile(_ *call, input *securityProfilePath) (any, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if !in.isThis(input.InstanceID) {
-		return nil, in.noInstance()
-	}
-	id, err := in.security.find(in, input.SecurityProfileID)
-	if err != nil {
-		return nil, err
-	}
-	e := in.security.byID[id]
-	return struct{ SecurityProfile securityProfile }{securityProfile{ID: e.ID, InstanceID: in.id, ARN: e.ARN, Name: e.Name,
-		Description: e.Description, Tags: e.Tags, LastModifiedTime: &e.Modified, LastModifiedRegion: in.region}}, nil
-}
-
-// instanceSummary is the instance itself, as both its operations show it.
-type instanceSummary struct {
-	ID                     string `json:"Id"`
-	ARN                    string `json:"Arn"`
-	IdentityManagementType string
-	InstanceAlias          string
-	CreatedTime            Epoch
-	ServiceRole            string
-	InstanceStatus         string
-	InboundCallsEnabled    bool
-	OutboundCallsEnabled   bool
-	InstanceAccessURL      string `json:"InstanceAccessUrl"`
-}
-
-func (in *Instance) summary() instanceSummary {
-	return instanceSummary{
-		ID: in.id, ARN: in.ARN(),
-		IdentityManagementType: in.settings.IdentityType,
-		InstanceAlias:          in.alias,
-		CreatedTime:            Epoch{in.created},
-		ServiceRole:            "arn:aws:iam::" + in.account + ":role/aws-service-role/connect.amazonaws.com/AWSServiceRoleForAmazonConnect",
-		InstanceStatus:         "ACTIVE",
-		InboundCallsEnabled:    true,
-		OutboundCallsEnabled:   true,
-		InstanceAccessURL:      "https://" + in.alias + ".my.connect.aws",
-	}
-}
-
-type listInstancesInput struct {
-	NextToken  *string `query:"nextToken"`
-	MaxResults *int    `query:"maxResults" wire:"min=1,max=10"`
-}
-
-func (in *Instance) listInstances(c *call, input *listInstancesInput) (any, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if _, _, _, err := in.page(c, []int64{1}, input.NextToken, input.MaxResults); err != nil {
-		return nil, err
-	}
-	return struct{ InstanceSummaryList []instanceSummary }{[]instanceSummary{in.summary()}}, nil
-}
-
-type describeInstanceInput struct {
-	InstanceID string `uri:"InstanceId" wire:"min=1,max=100"`
-}
-
-func (in *Instance) describeInstance(_ *call, input *describeInstanceInput) (any, error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if !in.isThis(input.InstanceID) {
-		return nil, notFound("The instance does not exist")
-	}
-	return struct{ Instance instanceSummary }{in.summary()}, nil
+// entryText is what the searches of a catalogue look at.
+func entryText(e *CatalogEntry, field string) string {
+	return map[string]string{"name": e.Name, "description": e.Description, "resourceID": e.ID}[field]
 }

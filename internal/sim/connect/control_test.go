@@ -51,7 +51,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"page of none", "GET", "/users-summary/" + w.ID() + "?maxResults=0", ``, 400, codeInvalidParameter},
 		{"too large", "PUT", users, `{"a":"` + strings.Repeat("x", maxBody) + `"}`, 413, "RequestEntityTooLargeException"},
 		{"unknown path", "GET", "/queues/" + w.ID(), ``, 404, "no operation GET /queues/"},
-		{"operation not there yet", "PUT", users + "/" + user + "/status", `{}`, 404, "no operation PUT /users/"},
+		{"operation not there yet", "PUT", "/traffic-distribution-group/a/user", `{}`, 404, "no operation PUT /traffic-"},
 		{"wrong method", "PATCH", users + "/" + user, ``, 405, "UnknownOperationException"},
 		{"double slash", "GET", "/users//" + user, ``, 404, "UnknownOperationException"},
 		{"dots", "GET", "/users/../instance", ``, 404, "UnknownOperationException"},
@@ -314,6 +314,12 @@ func FuzzRequest(f *testing.F) {
 	f.Add("CreateUser", `{"Username":"a","Tags":{"a":"b"},"SecurityProfileIds":["x"],"RoutingProfileId":"y","PhoneConfig":{"AfterContactWorkTimeLimit":0}}`)
 	f.Add("UpdateUserConfig", `{"AfterContactWorkConfigs":[{"Channel":"VOICE","AfterContactWorkConfig":{}}]}`)
 	f.Add("TagResource", `{"tags":{"a":"b"}}`)
+	f.Add("AssociateUserProficiencies", `{"UserProficiencies":[{"AttributeName":"language","AttributeValue":"de","Level":1e300}]}`)
+	f.Add("SearchUsers", `{"InstanceId":"11111111-2222-3333-4444-555555555555","SearchCriteria":{"ListCondition":{"TargetListType":"PROFICIENCIES","Conditions":[{"NumberCondition":{"FieldName":"limit","ComparisonType":"RANGE","MinValue":1}}]}}}`)
+	f.Add("GetCurrentUserData", `{"Filters":{"Agents":["a"],"ContactFilter":{"ContactStates":[]}}}`)
+	f.Add("CreateQuickConnect", `{"Name":"a","QuickConnectConfig":{"QuickConnectType":"USER","UserConfig":{"UserId":"a","ContactFlowId":"b"}}}`)
+	f.Add("SearchUserHierarchyGroups", `{"InstanceId":"11111111-2222-3333-4444-555555555555","SearchFilter":{"AttributeFilter":{"OrConditions":[{}]}}}`)
+	f.Add("SearchResourceTags", `{"InstanceId":"11111111-2222-3333-4444-555555555555","SearchCriteria":{"TagSearchCondition":{"tagKey":"a"}}}`)
 	s := DefaultSettings()
 	s.Limit = Limit{}
 	in, err := New(Config{Settings: &s})

@@ -1,8 +1,9 @@
 // Package connect simulates one Amazon Connect instance over its own wire
 // protocol (rest-json), so that a client built on any AWS SDK talks to it
 // unchanged: point AWS_ENDPOINT_URL_CONNECT at a server whose handler is an
-// [Instance]. It knows the user operations, tags and the catalogue an agent
-// refers to; [Instance.Operations] names them. An operation it lacks is
+// [Instance]. It knows the whole life of an agent: the user operations,
+// proficiencies, the hierarchy, presence, quick connects, tags and the catalogue
+// an agent refers to; [Instance.Operations] names them. An operation it lacks is
 // answered with UnknownOperationException.
 //
 // It is strict where the documentation is clear (constraints, existence of
@@ -15,12 +16,25 @@
 //   - A missing required member is InvalidRequestException, a violated
 //     constraint InvalidParameterException.
 //   - UpdateUserPhoneConfig replaces: members left out are false, 0 or empty.
-//     It also drops what UpdateUserConfig set per channel.
+//     It rewrites the lists per channel that the agent has: the same limit for
+//     all channels, the rest for VOICE.
 //   - UpdateUserConfig leaves alone the lists left out; what it says about VOICE
 //     also shows in PhoneConfig. A limit left out of AfterContactWorkConfig is 0.
-//   - Tag changes do not move LastModifiedTime.
-//   - Security profiles are a set: they come back sorted, not as sent.
-//   - Nobody holds proficiencies, so a PROFICIENCIES condition matches nobody.
+//   - Changes of tags, proficiencies and presence do not move LastModifiedTime;
+//     proficiencies have a time of their own.
+//   - Security profiles are a set: they come back sorted, not as sent. So do
+//     proficiencies, by attribute and value.
+//   - An agent holds a value of a predefined attribute at most once. Levels are
+//     whole; an unknown attribute or value is ResourceNotFoundException.
+//   - All conditions of one ListCondition must hold for the same proficiency. A
+//     comparison with one bound takes it from MinValue or MaxValue.
+//   - Agents begin offline. GetCurrentUserData leaves out those who are offline
+//     and have no contact, and wants exactly one filter besides ContactFilter.
+//   - Every contact fills a slot of its channel, after-contact work (ENDED) too.
+//     PutUserStatus waits for the last of them.
+//   - Deleting an agent ends its contacts and leaves its quick connects.
+//   - There is one contact flow, which transfers to an agent; the queues are
+//     those of the routing profiles.
 //
 // # Control
 //
@@ -34,11 +48,29 @@
 //	GET    /_sim/agents                    every agent ([Agent], the shape DescribeUser answers)
 //	POST   /_sim/agents                    an administrator adds an agent: {"Username": "...", "Tags": {...}}
 //	GET    /_sim/agents/{id}               one agent
-//	PATCH  /_sim/agents/{id}               changes the members given; Tags are replaced as a whole
+//	PATCH  /_sim/agents/{id}               changes the members given, as a supervisor does; lists and
+//	                                       Tags are replaced as a whole, "HierarchyGroupId": "" takes it out
 //	DELETE /_sim/agents/{id}               removes it
-//	GET    /_sim/routing-profiles          the catalogue; likewise security-profiles, hierarchy-groups
-//	POST   /_sim/routing-profiles          {"Name": "..."}; hierarchy-groups also take "Parent"
+//	GET    /_sim/agents/{id}/presence      [Presence]
+//	PUT    /_sim/agents/{id}/presence      {"Status": "Available"}; with contacts, the next status
+//	POST   /_sim/agents/{id}/contacts      makes it busy: a [Contact], no body is a call; answers its ContactId
+//	PATCH  /_sim/contacts/{id}             {"State": "ENDED"}
+//	DELETE /_sim/contacts/{id}             the agent is done with it
+//	GET    /_sim/quick-connects            every [QuickConnect], orphans too
+//	POST   /_sim/quick-connects            {"Name": "...", "Agent": "its id"}
+//	DELETE /_sim/quick-connects/{id}       removes it
+//	GET    /_sim/routing-profiles          the catalogue of [CatalogEntry]; likewise security-profiles,
+//	                                       hierarchy-groups, agent-statuses
+//	POST   /_sim/routing-profiles          {"Name": "...", "Queues": []}; hierarchy-groups take "Parent",
+//	                                       security-profiles "Permissions"
+//	PATCH  /_sim/routing-profiles/{id}     renames or changes an entry
 //	DELETE /_sim/routing-profiles/{id}     removes an entry, even one in use
+//	GET    /_sim/predefined-attributes     every [PredefinedAttribute]
+//	POST   /_sim/predefined-attributes     {"Name": "language", "Values": ["de", "en"]}
+//	PATCH  /_sim/predefined-attributes/{name}
+//	DELETE /_sim/predefined-attributes/{name}
+//	PUT    /_sim/denied/{operation}        takes an operation away from the caller: AccessDeniedException
+//	DELETE /_sim/denied/{operation}        gives it back; /_sim/denied gives all back
 //	GET    /_sim/settings                  [Settings]
 //	PATCH  /_sim/settings                  changes the members given
 //	GET    /_sim/faults                    the fault plan with what is left of it
@@ -46,6 +78,7 @@
 //	DELETE /_sim/faults                    clears the plan
 //	POST   /_sim/reset                     back to a fresh instance with the settings it started with
 //
-// Agents added, changed or removed here do not enter the ledger, which holds
+// Profiles and groups in a body may be given by id, ARN or name, groups by path
+// ("EMEA/Support"). What is done here does not enter the ledger, which holds
 // only what came over the Connect API.
 package connect

@@ -3,6 +3,7 @@ package connect
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os/exec"
 	"strings"
 	"testing"
@@ -28,7 +29,8 @@ func drives() map[string]drive {
 	gone := aws.String("00000000-0000-4000-8000-000000000000")
 	agentARN := func(w *world, user string) *string { return aws.String(w.ARN() + "/agent/" + user) }
 	none := func(string) *string { return gone }
-	return map[string]drive{
+	all := lifeDrives()
+	maps.Copy(all, map[string]drive{
 		"CreateUser": {
 			func(ctx context.Context, w *world, _ string) error {
 				in := w.person("full.agent@example.com")
@@ -221,18 +223,27 @@ func drives() map[string]drive {
 			func(ctx context.Context, w *world, _ string) error {
 				return do(w.sdk.DescribeInstance(ctx, &sdk.DescribeInstanceInput{InstanceId: gone}))
 			}, "ResourceNotFoundException"},
-	}
+	})
+	return all
 }
 
 // furnish adds what the drives refer to and returns the id of an agent.
 func furnish(t *testing.T, w *world) string {
 	t.Helper()
-	for _, err := range []error{do(w.AddRoutingProfile("Support")), do(w.AddHierarchyGroup("EMEA", ""))} {
+	furnishCatalogue(t, w)
+	return w.create(t, "driven")
+}
+
+func furnishCatalogue(t *testing.T, w *world) {
+	t.Helper()
+	for _, err := range []error{
+		do(w.AddRoutingProfile("Support")), do(w.AddHierarchyPath("EMEA/Support/Tier 1")),
+		w.AddPredefinedAttribute("language", "de", "en", "fr"), do(w.AddAgentStatus("Lunch")),
+	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	return w.create(t, "driven")
 }
 
 // TestSDKDrivesEveryOperation calls all of them through the Go SDK, with every
@@ -278,8 +289,13 @@ func TestBoto3DrivesEveryOperation(t *testing.T) {
 		t.Skipf("boto3 does not drive the simulator here: %v %s", err, lastLine(out))
 	}
 	w := start(t, func(s *Settings) { s.RequireSignature = true })
-	for _, err := range []error{do(w.AddRoutingProfile("Support")), do(w.AddHierarchyGroup("EMEA", ""))} {
-		if err != nil {
+	furnishCatalogue(t, w)
+	busy, err := w.AddAgent(Agent{Username: "busy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []string{"CONNECTED", "MISSED"} {
+		if _, err := w.BeginContact(busy.ID, Contact{ID: "contact-" + state, State: state}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -287,7 +303,7 @@ func TestBoto3DrivesEveryOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), "python3", "testdata/drive.py", w.url, w.Region(), w.ARN(), string(names)).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "python3", "testdata/drive.py", w.url, w.Region(), w.ARN(), string(names), busy.ID, w.TransferFlowID()).CombinedOutput()
 	if err != nil {
 		t.Fatalf("drive.py: %v\n%s", err, out)
 	}

@@ -25,6 +25,9 @@ type Config struct {
 	InstanceID string
 	// Alias is the instance alias; default connectroster-sim.
 	Alias string
+	// Demo adds what a small contact centre has, as AddDemo does, now and after
+	// each Reset.
+	Demo bool
 	// Settings are the switches to start with; nil means DefaultSettings.
 	Settings *Settings
 	// Now is the clock of timestamps, rates, lag and page tokens; default
@@ -50,26 +53,32 @@ type Instance struct {
 	api      *http.ServeMux
 	control  *http.ServeMux
 	initial  Settings
+	demo     bool
 
-	mu       sync.Mutex
-	rand     *rand.Rand
-	settings Settings
-	created  time.Time
-	epoch    int64 // counts resets, so that page tokens do not outlive one
-	agents   roster
-	routing  *catalog
-	security *catalog
-	groups   *catalog
-	buckets  map[string]*bucket
-	turn     bool // which code the next alternating throttle answers
-	faults   []*plannedFault
-	ledger   []Entry
-	stats    Stats
+	mu         sync.Mutex
+	rand       *rand.Rand
+	settings   Settings
+	created    time.Time
+	epoch      int64 // counts resets, so that page tokens do not outlive one
+	agents     roster
+	presences  map[string]*presence // by agent
+	routing    *catalog
+	security   *catalog
+	groups     *catalog
+	levelNames []string // of the hierarchy, from the top
+	statuses   *catalog
+	attributes attributes
+	quick      quickConnects
+	buckets    map[string]*bucket
+	turn       bool // which code the next alternating throttle answers
+	faults     []*plannedFault
+	ledger     []Entry
+	stats      Stats
 }
 
-// New returns a fresh instance with the routing profile "Basic Routing Profile"
-// and the security profiles Admin, Agent, CallCenterManager and QualityAnalyst,
-// as Connect makes one.
+// New returns a fresh instance with the routing profile "Basic Routing Profile",
+// the security profiles Admin, Agent, CallCenterManager and QualityAnalyst and
+// the agent statuses Available and Offline, as Connect makes one.
 func New(cfg Config) (*Instance, error) {
 	in := &Instance{
 		region:  defaultTo(cfg.Region, "eu-central-1"),
@@ -79,6 +88,7 @@ func New(cfg Config) (*Instance, error) {
 		now:     cfg.Now,
 		log:     cfg.Log,
 		rand:    cfg.Rand,
+		demo:    cfg.Demo,
 	}
 	if err := in.checkNames(); err != nil {
 		return nil, err
@@ -190,17 +200,11 @@ func (in *Instance) Reset() {
 	in.created = in.now()
 	in.epoch++
 	in.agents = newRoster(in.settings.UsernameCase)
-	in.routing = newCatalog("routing-profile")
-	in.security = newCatalog("security-profile")
-	in.groups = newCatalog("agent-group")
-	_, _ = in.routing.add(in, "Basic Routing Profile", "A simple routing profile", "")
-	for _, p := range [][2]string{
-		{"Admin", "Every permission"},
-		{"Agent", "Contact handling"},
-		{"CallCenterManager", "User, queue and routing management"},
-		{"QualityAnalyst", "Metrics and recordings"},
-	} {
-		_, _ = in.security.add(in, p[0], p[1], "")
+	in.presences = make(map[string]*presence)
+	in.levelNames, in.attributes, in.quick = nil, attributes{}, quickConnects{}
+	in.firstCatalogue()
+	if in.demo {
+		in.addDemo()
 	}
 	in.buckets = make(map[string]*bucket)
 	in.faults = nil

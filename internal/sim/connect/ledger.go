@@ -13,14 +13,21 @@ type Entry struct {
 	Seq       int       `json:"seq"` // from 1
 	Time      time.Time `json:"time"`
 	Operation string    `json:"operation"`
-	// Agent and Username are those of the agent written to. They are empty
-	// when something other than an agent was tagged.
+	// Agent and Username are those of the agent written to, or that a quick
+	// connect leads to, which may be gone and without a name by then. They are
+	// empty when something else was written.
 	Agent    string `json:"agent,omitempty"`
 	Username string `json:"username,omitempty"`
-	// Tags are those the agent bears after the write; for a removal, before it.
+	// Resource is the ARN of what was written if it was no agent.
+	Resource string `json:"resource,omitempty"`
+	// Tags are those the agent, or else the resource, bears after the write; for
+	// a removal, before it.
 	Tags map[string]string `json:"tags,omitempty"`
-	// Request is the body as sent, without a password.
+	// Request is the body as sent, without a password; for UntagResource its
+	// tagKeys.
 	Request map[string]any `json:"request,omitempty"`
+	// Unchanged says that the write changed nothing: things were that way.
+	Unchanged bool `json:"unchanged,omitempty"`
 	// Fault is the kind of fault that then spoiled the answer, "" for none.
 	Fault string `json:"fault,omitempty"`
 }
@@ -103,19 +110,31 @@ func (in *Instance) LedgerAfter(seq int) []Entry {
 	return slices.Clone(in.ledger[min(max(seq, 0), len(in.ledger)):])
 }
 
-// record enters a write. a is nil when it was no agent.
+// record enters a write to an agent.
 func (in *Instance) record(c *call, a *Agent) {
+	in.enterWrite(c, Entry{Agent: a.ID, Username: a.Username, Tags: a.Tags})
+}
+
+// recordQuickConnect enters a write to a quick connect.
+func (in *Instance) recordQuickConnect(c *call, q *quickConnect) {
+	e := Entry{Resource: q.ARN, Tags: q.Tags}
+	if u := q.Config.User; u != nil {
+		e.Agent = u.UserID
+		if a := in.agents.current(u.UserID); a != nil {
+			e.Username = a.Username
+		}
+	}
+	in.enterWrite(c, e)
+}
+
+func (in *Instance) enterWrite(c *call, e Entry) {
 	request := maps.Clone(c.body)
 	delete(request, "Password")
-	e := Entry{
-		Seq:       len(in.ledger) + 1,
-		Time:      in.now(),
-		Operation: c.operation,
-		Request:   request,
-		Fault:     c.fault,
-	}
-	if a != nil {
-		e.Agent, e.Username, e.Tags = a.ID, a.Username, a.Tags
-	}
+	e.Seq = len(in.ledger) + 1
+	e.Time = in.now()
+	e.Operation = c.operation
+	e.Request = request
+	e.Fault = c.fault
+	e.Unchanged = c.unchanged
 	in.ledger = append(in.ledger, e)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // nfcData lists what canonical normalization knows of Unicode, in hexadecimal. Lines are
@@ -24,7 +25,10 @@ type normalizer struct {
 	classes        map[rune]uint8 // canonical combining classes other than 0
 }
 
-func newNormalizer() (*normalizer, error) {
+// newNormalizer gives the one that all instances share: nothing changes it.
+var newNormalizer = sync.OnceValues(readNormalizer)
+
+func readNormalizer() (*normalizer, error) {
 	n := &normalizer{
 		decompositions: make(map[rune][2]rune),
 		compositions:   make(map[[2]rune]rune),

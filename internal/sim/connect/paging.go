@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -43,6 +44,15 @@ func (in *Instance) page(c *call, seqs []int64, token *string, size *int) (from,
 	return from, to, next, nil
 }
 
+// narrow is what a list depends on besides the body: whose it is and the filters
+// in the query.
+func narrow(r *http.Request) string {
+	query := r.URL.Query()
+	query.Del("nextToken")
+	query.Del("maxResults")
+	return r.PathValue("UserId") + "\n" + r.PathValue("SecurityProfileId") + "\n" + query.Encode()
+}
+
 // scope digests what two calls must share for a token of one to serve the other.
 func (c *call) scope() string {
 	filters := maps.Clone(c.body)
@@ -50,7 +60,7 @@ func (c *call) scope() string {
 		delete(filters, own)
 	}
 	data, _ := json.Marshal(filters) // it was JSON before
-	sum := sha256.Sum256(append([]byte(c.operation+"\n"), data...))
+	sum := sha256.Sum256(append([]byte(c.operation+"\n"+c.narrow+"\n"), data...))
 	return hex.EncodeToString(sum[:8])
 }
 

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Agent is one user of the instance, in the shape DescribeUser answers. Agents
-// handed out are snapshots.
+// Agent is one user of the instance, in the shape DescribeUser answers and with
+// its proficiencies. Agents handed out are snapshots.
 type Agent struct {
 	ID               string       `json:"Id"`
 	ARN              string       `json:"Arn"`
@@ -23,6 +23,11 @@ type Agent struct {
 	Tags               map[string]string `json:"Tags,omitempty"`
 	LastModifiedTime   Epoch             `json:"LastModifiedTime"`
 	LastModifiedRegion string            `json:"LastModifiedRegion"`
+
+	// Proficiencies are sorted by attribute and value. DescribeUser does not
+	// answer them.
+	Proficiencies         []Proficiency `json:"Proficiencies,omitempty"`
+	ProficienciesModified Epoch         `json:"ProficienciesModifiedTime,omitzero"`
 }
 
 // IdentityInfo is the person behind an agent.
@@ -101,6 +106,7 @@ func (a *Agent) clone() Agent {
 	c.PhoneNumberConfigs = slices.Clone(a.PhoneNumberConfigs)
 	c.PersistentConnectionConfigs = slices.Clone(a.PersistentConnectionConfigs)
 	c.VoiceEnhancementConfigs = slices.Clone(a.VoiceEnhancementConfigs)
+	c.Proficiencies = slices.Clone(a.Proficiencies)
 	return c
 }
 

@@ -173,7 +173,7 @@ func (in *Instance) searchUsers(c *call, input *searchUsersInput) (any, error) {
 	}
 	users := make([]userSearchSummary, 0, to-from)
 	for _, a := range agents[from:to] {
-		users = append(users, searchSummary(a))
+		users = append(users, searchSummary(in.shown(a)))
 	}
 	return struct {
 		Users                 []userSearchSummary
@@ -198,8 +198,6 @@ func matching[T any](items []T, seqs []int64, match func(T) bool) ([]T, []int64)
 type predicate func(*Agent) bool
 
 func everybody(*Agent) bool { return true }
-
-func nobody(*Agent) bool { return false }
 
 func both(p, q predicate) predicate {
 	return func(a *Agent) bool { return p(a) && q(a) }
@@ -228,7 +226,7 @@ func (in *Instance) userMatcher(input *searchUsersInput) (predicate, error) {
 		match = both(match, func(a *Agent) bool { return t.match(a.Tags) })
 	}
 	if u := f.UserAttributeFilter; u != nil {
-		m, err := in.attributes(u)
+		m, err := in.byAttributes(u)
 		if err != nil {
 			return nil, err
 		}
@@ -272,7 +270,11 @@ func (in *Instance) criteria(c *userCriteria) (predicate, error) {
 		match = both(match, m)
 	}
 	if c.ListCondition != nil {
-		match = nobody
+		m, err := in.proficient(c.ListCondition)
+		if err != nil {
+			return nil, err
+		}
+		match = both(match, m)
 	}
 	return match, nil
 }
@@ -315,20 +317,23 @@ func (in *Instance) comparison(c *stringCondition, fields []string) (string, fun
 	case c.ComparisonType == nil:
 		return "", nil, missing("StringCondition.ComparisonType")
 	}
+	return *c.FieldName, in.compared(*c.ComparisonType), nil
+}
+
+// compared returns a comparison under the case policy of searches.
+func (in *Instance) compared(how string) func(s, value string) bool {
 	compare := map[string]func(s, value string) bool{
 		"EXACT":       func(s, value string) bool { return s == value },
 		"STARTS_WITH": strings.HasPrefix,
 		"CONTAINS":    strings.Contains,
-	}[*c.ComparisonType]
+	}[how]
 	if in.settings.SearchCase == Sensitive {
-		return *c.FieldName, compare, nil
+		return compare
 	}
-	return *c.FieldName, func(s, value string) bool {
-		return compare(strings.ToLower(s), strings.ToLower(value))
-	}, nil
+	return func(s, value string) bool { return compare(strings.ToLower(s), strings.ToLower(value)) }
 }
 
-func (in *Instance) attributes(f *attributeFilter) (predicate, error) {
+func (in *Instance) byAttributes(f *attributeFilter) (predicate, error) {
 	match := predicate(everybody)
 	var some []predicate
 	for i := range f.OrConditions {
@@ -375,10 +380,15 @@ func (in *Instance) inGroup(c *groupCondition) (predicate, error) {
 	}
 	root := in.bareID("agent-group", *c.Value)
 	deep := c.HierarchyGroupMatchType != nil && *c.HierarchyGroupMatchType == "WITH_CHILD_GROUPS"
+	if deep {
+		return in.below(root), nil
+	}
+	return func(a *Agent) bool { return a.HierarchyGroup == root }, nil
+}
+
+// below matches the members of a hierarchy group and of those below it.
+func (in *Instance) below(root string) predicate {
 	return func(a *Agent) bool {
-		if !deep {
-			return a.HierarchyGroup == root
-		}
 		for id := a.HierarchyGroup; id != ""; {
 			if id == root {
 				return true
@@ -390,7 +400,7 @@ func (in *Instance) inGroup(c *groupCondition) (predicate, error) {
 			id = e.Parent
 		}
 		return false
-	}, nil
+	}
 }
 
 func (f *tagFilter) match(tags map[string]string) bool {

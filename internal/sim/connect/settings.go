@@ -50,6 +50,27 @@ type Settings struct {
 	MergeIdentity bool `json:"merge_identity"`
 	// Quota is the number of agents the instance may hold; 0 is no limit.
 	Quota int `json:"quota"`
+	// ChannelTwins lets DescribeUser and SearchUsers answer a list per channel
+	// for everything that PhoneConfig says; otherwise they answer the lists that
+	// were set. Undocumented.
+	ChannelTwins bool `json:"channel_twins"`
+
+	// ProficiencyRepeats says what comes of associating a proficiency that the
+	// agent has, and of disassociating one that it lacks: reject or accept (""
+	// is reject). Undocumented.
+	ProficiencyRepeats string `json:"proficiency_repeats"`
+	// ProficiencyQuota is how many proficiencies an agent may hold; 0 is no limit.
+	ProficiencyQuota int `json:"proficiency_quota"`
+	// StatusOffline says what PutUserStatus does with an agent who is offline:
+	// accept or reject ("" is accept). Undocumented.
+	StatusOffline string `json:"status_offline"`
+	// UnknownAgents says what GetCurrentUserData does when its filter names an
+	// agent there is not: accept leaves it out, reject is
+	// ResourceNotFoundException ("" is accept). Undocumented.
+	UnknownAgents string `json:"unknown_agents"`
+
+	// Denied are operations that the caller may not use: AccessDeniedException.
+	Denied []string `json:"denied,omitempty"`
 
 	// Limit applies to each operation by itself, Limits[operation] instead of
 	// it where present.
@@ -59,7 +80,8 @@ type Settings struct {
 	// TooManyRequestsException, or alternate ("" is alternate). Both are 429.
 	ThrottleCode string `json:"throttle_code"`
 
-	// ListLag is how long ListUsers and SearchUsers take to show a change.
+	// ListLag is how long ListUsers, SearchUsers, ListQuickConnects and
+	// SearchQuickConnects take to show a change.
 	ListLag time.Duration `json:"list_lag"`
 	// DescribeLags makes DescribeUser lag as well.
 	DescribeLags bool `json:"describe_lags"`
@@ -87,12 +109,17 @@ func DefaultSettings() Settings {
 		Quota:        500,
 		Limit:        Limit{Rate: 2, Burst: 5},
 		ThrottleCode: Alternate,
-		TokenLife:    5 * time.Minute,
+
+		ProficiencyRepeats: Reject,
+		StatusOffline:      Accept,
+		UnknownAgents:      Accept,
+		TokenLife:          5 * time.Minute,
 	}
 }
 
 func (s Settings) clone() Settings {
 	s.Limits = maps.Clone(s.Limits)
+	s.Denied = slices.Clone(s.Denied)
 	return s
 }
 
@@ -107,6 +134,9 @@ func (s Settings) normalized() (Settings, error) {
 		{"email_on_saml", &s.EmailOnSAML, []string{Reject, Accept}},
 		{"username_case", &s.UsernameCase, []string{Insensitive, Sensitive}},
 		{"search_case", &s.SearchCase, []string{Insensitive, Sensitive}},
+		{"proficiency_repeats", &s.ProficiencyRepeats, []string{Reject, Accept}},
+		{"status_offline", &s.StatusOffline, []string{Accept, Reject}},
+		{"unknown_agents", &s.UnknownAgents, []string{Accept, Reject}},
 		{"throttle_code", &s.ThrottleCode, []string{Alternate, codeThrottling, codeTooManyRequests}},
 	}
 	for _, w := range words {
@@ -124,8 +154,13 @@ func (s Settings) normalized() (Settings, error) {
 			return s, fmt.Errorf("setting %s: %v is negative", name, d)
 		}
 	}
-	if s.Quota < 0 {
-		return s, fmt.Errorf("setting quota: %d is negative", s.Quota)
+	if s.Quota < 0 || s.ProficiencyQuota < 0 {
+		return s, fmt.Errorf("settings quota, proficiency_quota: %d or %d is negative", s.Quota, s.ProficiencyQuota)
+	}
+	for _, name := range s.Denied {
+		if !slices.Contains(operationNames(), name) {
+			return s, fmt.Errorf("setting denied: no operation %q", name)
+		}
 	}
 	if err := s.Limit.check(); err != nil {
 		return s, fmt.Errorf("setting limit: %w", err)

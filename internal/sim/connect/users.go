@@ -2,6 +2,7 @@ package connect
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -136,6 +137,11 @@ func (in *Instance) agent(p userPath) (*Agent, error) {
 
 // edit changes one agent. What change refuses leaves it as it was.
 func (in *Instance) edit(c *call, p userPath, change func(*Agent) error) (any, error) {
+	return in.rewrite(c, p, in.store, change)
+}
+
+// rewrite is edit with a choice of how the changed agent is stored.
+func (in *Instance) rewrite(c *call, p userPath, store func(*Agent), change func(*Agent) error) (any, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	old, err := in.agent(p)
@@ -146,9 +152,21 @@ func (in *Instance) edit(c *call, p userPath, change func(*Agent) error) (any, e
 	if err := change(a); err != nil {
 		return nil, err
 	}
-	in.store(a)
+	c.unchanged = same(old, a)
+	store(a)
 	in.record(c, a)
 	return nil, nil
+}
+
+// same says whether two versions of an agent differ in nothing but times.
+func same(a, b *Agent) bool {
+	x, y := *a, *b
+	x.ProficienciesModified, y.ProficienciesModified = Epoch{}, Epoch{}
+	x.LastModifiedTime, y.LastModifiedTime = Epoch{}, Epoch{}
+	if len(x.Proficiencies)+len(y.Proficiencies) == 0 {
+		x.Proficiencies, y.Proficiencies = nil, nil
+	}
+	return reflect.DeepEqual(x, y)
 }
 
 type describeUserInput struct{ userPath }
@@ -167,8 +185,18 @@ func (in *Instance) describeUser(_ *call, input *describeUserInput) (any, error)
 	if a == nil {
 		return nil, notFound("The user does not exist")
 	}
-	return struct{ User *Agent }{a}, nil
+	return struct{ User describedUser }{described(in.shown(a))}, nil
 }
+
+// describedUser hides the proficiencies of an agent, which DescribeUser does
+// not answer.
+type describedUser struct {
+	*Agent
+	Proficiencies         string `json:"Proficiencies,omitempty"`
+	ProficienciesModified string `json:"ProficienciesModifiedTime,omitempty"`
+}
+
+func described(a *Agent) describedUser { return describedUser{Agent: a} }
 
 func (in *Instance) deleteUser(c *call, input *describeUserInput) (any, error) {
 	in.mu.Lock()
@@ -184,6 +212,7 @@ func (in *Instance) deleteUser(c *call, input *describeUserInput) (any, error) {
 
 func (in *Instance) drop(a *Agent) {
 	in.agents.remove(a, in.now(), in.now().Add(-in.settings.ListLag))
+	delete(in.presences, a.ID)
 }
 
 type identityInput struct {
@@ -227,10 +256,7 @@ type phoneConfigInput struct {
 func (in *Instance) updatePhoneConfig(c *call, input *phoneConfigInput) (any, error) {
 	return in.edit(c, input.userPath, func(a *Agent) error {
 		a.PhoneConfig = input.PhoneConfig.value(a.PhoneConfig.PhoneType)
-		a.AutoAcceptConfigs = nil
-		a.AfterContactWorkConfigs = nil
-		a.PhoneNumberConfigs = nil
-		a.PersistentConnectionConfigs = nil
+		a.showPhone()
 		return nil
 	})
 }
@@ -271,44 +297,6 @@ func (in *Instance) updateConfig(c *call, input *configInput) (any, error) {
 		a.showVoice()
 		return nil
 	})
-}
-
-// over returns c with the lists it lacks taken from old.
-func (c ChannelConfigs) over(old ChannelConfigs) ChannelConfigs {
-	return ChannelConfigs{
-		AutoAcceptConfigs:           listOver(c.AutoAcceptConfigs, old.AutoAcceptConfigs),
-		AfterContactWorkConfigs:     listOver(c.AfterContactWorkConfigs, old.AfterContactWorkConfigs),
-		PhoneNumberConfigs:          listOver(c.PhoneNumberConfigs, old.PhoneNumberConfigs),
-		PersistentConnectionConfigs: listOver(c.PersistentConnectionConfigs, old.PersistentConnectionConfigs),
-		VoiceEnhancementConfigs:     listOver(c.VoiceEnhancementConfigs, old.VoiceEnhancementConfigs),
-	}
-}
-
-func listOver[T any](list, old []T) []T {
-	if list == nil {
-		return old
-	}
-	return list
-}
-
-// showVoice copies what the lists say about VOICE into PhoneConfig.
-func (a *Agent) showVoice() {
-	for _, c := range a.AutoAcceptConfigs {
-		if c.Channel == "VOICE" {
-			a.PhoneConfig.AutoAccept = c.AutoAccept
-		}
-	}
-	for _, c := range a.AfterContactWorkConfigs {
-		if c.Channel == "VOICE" {
-			a.PhoneConfig.AfterContactWorkTimeLimit = c.Config.TimeLimit
-		}
-	}
-	for _, c := range a.PhoneNumberConfigs {
-		a.PhoneConfig.PhoneType, a.PhoneConfig.DeskPhoneNumber = c.PhoneType, c.PhoneNumber
-	}
-	for _, c := range a.PersistentConnectionConfigs {
-		a.PhoneConfig.PersistentConnection = c.PersistentConnection
-	}
 }
 
 type routingProfileInput struct {

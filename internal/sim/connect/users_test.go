@@ -292,7 +292,50 @@ func TestPhone(t *testing.T) {
 		PhoneConfig: &types.UserPhoneConfig{AutoAccept: true}}); err != nil {
 		t.Fatal(err)
 	}
-	check("replaced", types.UserPhoneConfig{PhoneType: types.PhoneTypeSoftPhone, AutoAccept: true}, 0)
+	check("the same on all channels", types.UserPhoneConfig{PhoneType: types.PhoneTypeSoftPhone, AutoAccept: true}, 4)
+	if a, _ := w.Agent(id); a.AfterContactWorkConfigs[1] != (AfterContactWorkConfigs{Channel: "CHAT"}) {
+		t.Errorf("after UpdateUserPhoneConfig the limit of CHAT is %+v", a.AfterContactWorkConfigs[1])
+	}
+}
+
+// TestChannelTwins: with the switch an agent whose lists were never set shows
+// them, and what is set for VOICE shows on both sides.
+func TestChannelTwins(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(s *Settings) { s.ChannelTwins = true })
+	id := w.create(t, "ana")
+	at := func() *types.User {
+		t.Helper()
+		d, err := w.sdk.DescribeUser(t.Context(), &sdk.DescribeUserInput{InstanceId: aws.String(w.ID()), UserId: &id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.User
+	}
+	u := at()
+	if len(u.AfterContactWorkConfigs) != 4 || u.AfterContactWorkConfigs[2].AfterContactWorkConfig.AfterContactWorkTimeLimit != 30 ||
+		len(u.AutoAcceptConfigs) != 1 || u.PhoneNumberConfigs[0].PhoneType != types.PhoneTypeSoftPhone || len(u.PersistentConnectionConfigs) != 1 {
+		t.Errorf("created: %+v", u)
+	}
+	s, err := w.sdk.SearchUsers(t.Context(), &sdk.SearchUsersInput{InstanceId: aws.String(w.ID())})
+	if err != nil || s.Users[0].AfterContactWorkConfigs[3].AfterContactWorkConfig.AfterContactWorkTimeLimit != 30000 {
+		t.Errorf("a search shows %+v, %v", s, err)
+	}
+	if _, err := w.sdk.UpdateUserConfig(t.Context(), &sdk.UpdateUserConfigInput{InstanceId: aws.String(w.ID()), UserId: &id,
+		PhoneNumberConfigs: []types.PhoneNumberConfig{{Channel: types.ChannelVoice, PhoneType: types.PhoneTypeDeskPhone, PhoneNumber: aws.String("+4930123")}},
+		AutoAcceptConfigs:  []types.AutoAcceptConfig{{Channel: types.ChannelVoice, AutoAccept: true}, {Channel: types.ChannelTask, AutoAccept: true}}}); err != nil {
+		t.Fatal(err)
+	}
+	if u := at(); u.PhoneConfig.PhoneType != types.PhoneTypeDeskPhone || *u.PhoneConfig.DeskPhoneNumber != "+4930123" || !u.PhoneConfig.AutoAccept {
+		t.Errorf("PhoneConfig after UpdateUserConfig: %+v", u.PhoneConfig)
+	}
+	if _, err := w.ChangeAgent(id, func(a *Agent) { a.PhoneConfig = PhoneConfig{PhoneType: "SOFT_PHONE"} }); err != nil {
+		t.Fatal(err)
+	}
+	u = at()
+	if u.PhoneNumberConfigs[0].PhoneType != types.PhoneTypeSoftPhone || u.AutoAcceptConfigs[0].AutoAccept || !u.AutoAcceptConfigs[1].AutoAccept {
+		t.Errorf("the lists after a change of the phone by hand: %+v %+v", u.PhoneNumberConfigs, u.AutoAcceptConfigs)
+	}
 }
 
 var phoneOptions = cmp.FilterPath(func(p cmp.Path) bool {

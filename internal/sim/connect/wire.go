@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 // Error codes with a meaning beyond the line that answers them.
 const (
+	codeAccessDenied     = "AccessDeniedException"
 	codeInvalidParameter = "InvalidParameterException"
 	codeInvalidRequest   = "InvalidRequestException"
 	codeThrottling       = "ThrottlingException"
@@ -59,85 +61,6 @@ func violated(member, format string, args ...any) error {
 func notFound(format string, args ...any) error {
 	return fail(http.StatusNotFound, "ResourceNotFoundException", format, args...)
 }
-
-// operation is one line of the wire: add one to have one more.
-type operation struct {
-	name, method, path string
-	// plain operations declare neither InvalidParameterException nor
-	// ThrottlingException; they answer InvalidRequestException and
-	// TooManyRequestsException in their place.
-	plain bool
-	run   func(*Instance, *http.Request, *call) (any, error)
-}
-
-// call is one request that got as far as being understood as JSON.
-type call struct {
-	operation string
-	body      map[string]any
-	fault     string // the kind of fault its answer will meet, "" for none
-}
-
-// on makes an operation whose input is a struct that bind fills. A nil answer
-// is an empty body.
-func on[In any](method, path, name string, run func(*Instance, *call, *In) (any, error)) operation {
-	return operation{name: name, method: method, path: path,
-		run: func(in *Instance, r *http.Request, c *call) (any, error) {
-			input := new(In)
-			if err := bind(r, c.body, input); err != nil {
-				return nil, err
-			}
-			return run(in, c, input)
-		}}
-}
-
-func (o operation) plainly() operation {
-	o.plain = true
-	return o
-}
-
-// operations is the table of everything the simulator can do.
-func operations() []operation {
-	const user = "/users/{InstanceId}/{UserId}"
-	return []operation{
-		on("PUT", "/users/{InstanceId}", "CreateUser", (*Instance).createUser),
-		on("GET", user, "DescribeUser", (*Instance).describeUser),
-		on("DELETE", user, "DeleteUser", (*Instance).deleteUser),
-		on("POST", user+"/identity-info", "UpdateUserIdentityInfo", (*Instance).updateIdentityInfo),
-		on("POST", user+"/phone-config", "UpdateUserPhoneConfig", (*Instance).updatePhoneConfig),
-		on("POST", user+"/config", "UpdateUserConfig", (*Instance).updateConfig),
-		on("POST", user+"/routing-profile", "UpdateUserRoutingProfile", (*Instance).updateRoutingProfile),
-		on("POST", user+"/security-profiles", "UpdateUserSecurityProfiles", (*Instance).updateSecurityProfiles),
-		on("POST", user+"/hierarchy", "UpdateUserHierarchy", (*Instance).updateHierarchy),
-		on("GET", "/users-summary/{InstanceId}", "ListUsers", (*Instance).listUsers),
-		on("POST", "/search-users", "SearchUsers", (*Instance).searchUsers),
-
-		on("POST", "/tags/{resourceArn}", "TagResource", (*Instance).tagResource),
-		on("DELETE", "/tags/{resourceArn}", "UntagResource", (*Instance).untagResource),
-		on("GET", "/tags/{resourceArn}", "ListTagsForResource", (*Instance).listTags),
-
-		on("GET", "/security-profiles-summary/{InstanceId}", "ListSecurityProfiles", (*Instance).listSecurityProfiles),
-		on("POST", "/search-security-profiles", "SearchSecurityProfiles", (*Instance).searchSecurityProfiles),
-		on("GET", "/security-profiles/{InstanceId}/{SecurityProfileId}", "DescribeSecurityProfile", (*Instance).describeSecurityProfile),
-		on("GET", "/routing-profiles-summary/{InstanceId}", "ListRoutingProfiles", (*Instance).listRoutingProfiles),
-		on("POST", "/search-routing-profiles", "SearchRoutingProfiles", (*Instance).searchRoutingProfiles),
-		on("GET", "/routing-profiles/{InstanceId}/{RoutingProfileId}", "DescribeRoutingProfile", (*Instance).describeRoutingProfile),
-		on("GET", "/user-hierarchy-groups-summary/{InstanceId}", "ListUserHierarchyGroups", (*Instance).listHierarchyGroups),
-
-		on("GET", "/instance", "ListInstances", (*Instance).listInstances).plainly(),
-		on("GET", "/instance/{InstanceId}", "DescribeInstance", (*Instance).describeInstance).plainly(),
-	}
-}
-
-func operationNames() []string {
-	var names []string
-	for _, o := range operations() {
-		names = append(names, o.name)
-	}
-	return names
-}
-
-// Operations names what the simulator answers, in the order of its table.
-func (in *Instance) Operations() []string { return operationNames() }
 
 func (in *Instance) apiMux() *http.ServeMux {
 	mux := http.NewServeMux()
@@ -243,7 +166,7 @@ func (in *Instance) handler(o operation) http.Handler {
 		if !in.pause(r.Context(), in.latency()) {
 			return
 		}
-		c := &call{operation: o.name, body: body}
+		c := &call{operation: o.name, body: body, narrow: narrow(r)}
 		fault, err := in.admit(o, r, c, bodyErr)
 		var answer *reply
 		switch {
@@ -287,6 +210,10 @@ func (in *Instance) admit(o operation, r *http.Request, c *call, bodyErr error) 
 			return nil, err
 		}
 	}
+	if slices.Contains(in.settings.Denied, o.name) {
+		return nil, fail(http.StatusForbidden, codeAccessDenied,
+			"User: arn:aws:sts::%s:assumed-role/caller/sim is not authorized to perform: connect:%s", in.account, o.name)
+	}
 	if err := in.throttle(o); err != nil {
 		return nil, err
 	}
@@ -309,6 +236,9 @@ func (in *Instance) subject(r *http.Request, c *call) string {
 		return name
 	}
 	ref := defaultTo(r.PathValue("UserId"), r.PathValue("resourceArn"))
+	if q := in.quick.find(in.bareID(nounQuickConnect, r.PathValue("QuickConnectId"))); q != nil && q.Config.User != nil {
+		ref = q.Config.User.UserID
+	}
 	if a := in.agents.current(in.bareID("agent", ref)); a != nil {
 		return a.Username
 	}

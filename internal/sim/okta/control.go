@@ -42,6 +42,7 @@ func (o *Org) control() http.Handler {
 	handle("DELETE /_sim/groups/{group}", func(r *http.Request) (any, error) {
 		return object{}, o.DeleteGroup(r.PathValue("group"))
 	})
+	handle("POST /_sim/groups/{group}/{action}", o.simBulk)
 	handle("POST /_sim/apps", func(r *http.Request) (any, error) {
 		n, err := read[NewApp](r)
 		if err != nil {

@@ -61,6 +61,9 @@ func (o *Org) controlAccess(handle handleFunc) {
 		}
 		return object{}, o.SwitchRule(r.PathValue("rule"), verb == "on")
 	})
+	handle("DELETE /_sim/rules/{rule}", func(r *http.Request) (any, error) {
+		return object{}, o.DeleteRule(r.PathValue("rule"), r.URL.Query().Get("removeUsers") == "true")
+	})
 }
 
 // controlFaults serves the fault plan.

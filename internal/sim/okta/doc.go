@@ -6,7 +6,8 @@
 // # The org
 //
 // An [Org] is an http.Handler that serves Okta's Management API under /api/v1
-// and the org's own token endpoint, /oauth2/v1/token. A call needs
+// and the org's own token endpoint, /oauth2/v1/token, and tells everybody its id
+// at /.well-known/okta-organization. A call of the API needs
 // "Authorization: SSWS <token>" with a token of Config.Tokens (when that list
 // is empty the one valid token is "dev-token"), or an access token of an API
 // client. Clients sign in with private_key_jwt and, where they have to, DPoP;
@@ -25,7 +26,8 @@
 // A retry repeats the eventId of the first attempt. A redirect is a failed
 // delivery and is not followed. String comparison in filter and search ignores
 // case. The members of a deleted group get no remove events unless
-// Settings.RemovalsOnGroupDelete is set. Deactivation ends app assignments and
+// Settings.RemovalsOnGroupDelete is set, and every membership that a job changes is
+// logged unless Settings.SilentJobs is. Deactivation ends app assignments and
 // keeps group memberships. Adding a member twice, or removing one who is not
 // there, is answered 204 and logs nothing. Passing 70 % of the daily event cap
 // logs an event_hook.delivery entry of severity WARN. Only the hook-eligible
@@ -67,8 +69,11 @@
 //	POST   /_sim/groups            {name, description?, type?}; type OKTA_GROUP or APP_GROUP
 //	PATCH  /_sim/groups/{group}    {name?, description?}
 //	DELETE /_sim/groups/{group}
+//	POST   /_sim/groups/{group}/empty | move       {to, percent?}: takes all members out, or moves a part of them
+//	POST   /_sim/groups/{group}/deactivate | suspend | ... | delete    all members
 //	POST   /_sim/rules             {name, expression, group}: made and switched on
 //	POST   /_sim/rules/{rule}/on | off             by id or name
+//	DELETE /_sim/rules/{rule}?removeUsers=true     with or without the memberships that it gave
 //	POST   /_sim/apps              {label?, name?, groups:[..], roles:[..]}; by default the AWS app
 //	PATCH  /_sim/apps/{app}        {roles:[..]}: what role and samlRoles take; by id or label
 //	GET    /_sim/clients           API clients

@@ -174,7 +174,9 @@ func (o *Org) membershipChanged(c cause, event string, u *user, g *group) {
 	if c.uri == "" {
 		c.uri = "/api/v1/groups/" + g.id + "/users/" + u.id
 	}
-	o.emit(c, event, nil, u.target(), g.target())
+	if !c.job || !o.set.SilentJobs {
+		o.emit(c, event, nil, u.target(), g.target())
+	}
 	o.syncApps(c, u)
 }
 

@@ -221,12 +221,21 @@ func (o *Org) AddRule(name, expression, group string) (Rule, error) {
 func (o *Org) SwitchRule(ref string, active bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	r, err := o.findRule(ref)
+	if err != nil {
+		return err
+	}
+	return o.setRule(cause{uri: "/api/v1/groups/rules/" + r.id}, r, active)
+}
+
+// findRule finds a rule by id or by name.
+func (o *Org) findRule(ref string) (*groupRule, error) {
 	for r := range o.rules.all("") {
 		if r.id == ref || r.name == ref {
-			return o.setRule(cause{uri: "/api/v1/groups/rules/" + r.id}, r, active)
+			return r, nil
 		}
 	}
-	return notFound(ref, "GroupRule")
+	return nil, notFound(ref, "GroupRule")
 }
 
 // Rules returns all group rules in order of creation.
@@ -326,16 +335,21 @@ func (o *Org) replaceRule(c *call) (any, error) {
 // deleteRule answers 202. Memberships stay unless removeUsers says otherwise.
 func (o *Org) deleteRule(c *call) (any, error) {
 	return o.onRule(c, func(r *groupRule) (any, error) {
-		o.rules.remove(r.id)
-		if c.r.URL.Query().Get("removeUsers") == "true" {
-			for _, id := range slices.Clone(r.made) {
-				for _, group := range r.groups {
-					o.takeBack(r, o.users.rows[id], group)
-				}
-			}
-		}
+		o.removeRule(r, c.r.URL.Query().Get("removeUsers") == "true")
 		return accepted{}, nil
 	})
+}
+
+func (o *Org) removeRule(r *groupRule, removeUsers bool) {
+	o.rules.remove(r.id)
+	if !removeUsers {
+		return
+	}
+	for _, id := range slices.Clone(r.made) {
+		for _, group := range r.groups {
+			o.takeBack(r, o.users.rows[id], group)
+		}
+	}
 }
 
 func (o *Org) changeRule(c *call) (any, error) {

@@ -46,6 +46,9 @@ type Settings struct {
 	// RemovalsOnGroupDelete logs one group.user_membership.remove per member
 	// before a group's deletion. Okta does not say that it does.
 	RemovalsOnGroupDelete bool `json:"removalsOnGroupDelete"`
+	// SilentJobs logs nothing when a rule or an import changes a membership.
+	// Okta does not say that every import tells of each member.
+	SilentJobs bool `json:"silentJobs"`
 	// RateLimitsOff answers every call, whatever the bucket says.
 	RateLimitsOff bool `json:"rateLimitsOff"`
 	// RateLimits overrides calls per minute by class, see limits.go: "apps",

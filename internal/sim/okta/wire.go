@@ -42,6 +42,7 @@ type route struct {
 const (
 	tokenPath = "/oauth2/v1/token"
 	rulesPath = "/api/v1/groups/rules"
+	aboutPath = "/.well-known/okta-organization"
 )
 
 // lists are the endpoints that answer with a list of rows.
@@ -49,7 +50,11 @@ var lists = []string{"/api/v1/logs", "/api/v1/users", "/api/v1/users/{id}/groups
 	"/api/v1/groups/{id}/apps", "/api/v1/apps", "/api/v1/apps/{id}/users", "/api/v1/apps/{id}/groups", "/api/v1/eventHooks", rulesPath}
 
 func (rt route) name() string { return rt.method + " " + rt.path }
-func (rt route) lists() bool  { return rt.method == http.MethodGet && slices.Contains(lists, rt.path) }
+
+// public reports whether a call needs no token.
+func (rt route) public() bool { return rt.path == tokenPath || rt.path == aboutPath }
+
+func (rt route) lists() bool { return rt.method == http.MethodGet && slices.Contains(lists, rt.path) }
 
 // routes builds the org's handler from the tables of API and control
 // endpoints. Rules have a mux of their own: what follows /groups/ is an id
@@ -86,6 +91,7 @@ func (o *Org) routes() http.Handler {
 func (o *Org) api() []route {
 	return []route{
 		{"POST", tokenPath, "other", o.issueToken},
+		{"GET", aboutPath, "other", o.getAbout},
 
 		{"GET", "/api/v1/org", "other", o.getOrg},
 		{"GET", "/api/v1/meta/schemas/user/{id}", "other", o.getUserSchema},
@@ -213,7 +219,7 @@ func (o *Org) enter(c *call, rt route, known bool) error {
 	if known {
 		o.count(rt.name(), admitted)
 	}
-	if rt.path != tokenPath {
+	if !rt.public() {
 		if err := o.authorize(c, rt); err != nil {
 			return err
 		}
@@ -436,12 +442,29 @@ func href(url string, allow ...string) object {
 	return l
 }
 
+// ID is the org's own id.
+func (o *Org) ID() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.id()
+}
+
+func (o *Org) id() string { return "00o" + o.everyone.id[3:] }
+
+// getAbout tells everybody which org this is.
+func (o *Org) getAbout(c *call) (any, error) {
+	return object{
+		"id": o.ID(), "pipeline": "idx", "settings": object{"analyticsCollectionEnabled": false, "bugReportingEnabled": true, "omEnabled": false},
+		"_links": object{"organization": href(c.base), "alternate": href(c.base)},
+	}, nil
+}
+
 func (o *Org) getOrg(c *call) (any, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	created := stamp(o.everyone.created)
 	return object{
-		"id": "00o" + o.everyone.id[3:], "companyName": "Simulated Org", "status": "ACTIVE", "subdomain": "example",
+		"id": o.id(), "companyName": "Simulated Org", "status": "ACTIVE", "subdomain": "example",
 		"created": created, "lastUpdated": created, "_links": object{},
 	}, nil
 }

@@ -1,8 +1,10 @@
 """Drives every operation of a simulated Amazon Connect instance with boto3.
 
 Arguments: endpoint, region, instance ARN, JSON list of the operations that the
-simulator has. Ends with 1 and a reason when one of them is not driven, a good
-call is refused or a bad one is not.
+simulator has, id of an agent with the contacts contact-CONNECTED and
+contact-MISSED, id of the flow for quick connects. Ends with 1 and a reason when
+one of the operations is not driven, a good call is refused or a bad one is not,
+or an answer has members that botocore's model of the service does not know.
 """
 
 import json
@@ -12,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-endpoint, region, arn, operations = sys.argv[1:]
+endpoint, region, arn, operations, busy, flow = sys.argv[1:]
 instance = arn.rsplit("/", 1)[1]
 GONE = "00000000-0000-4000-8000-000000000000"
 
@@ -22,6 +24,32 @@ connect = boto3.client(
     config=Config(retries={"max_attempts": 0}, parameter_validation=True),
 )
 driven = set()
+
+
+def strangers(shape, value, where):
+    """What the model of the service lacks of an answer."""
+    if shape.type_name == "structure":
+        for name, inner in value.items():
+            if name not in shape.members:
+                yield f"{where}.{name}"
+            else:
+                yield from strangers(shape.members[name], inner, f"{where}.{name}")
+    elif shape.type_name == "list":
+        for inner in value:
+            yield from strangers(shape.member, inner, f"{where}[]")
+    elif shape.type_name == "map":
+        for inner in value.values():
+            yield from strangers(shape.value, inner, f"{where}{{}}")
+
+
+def judge(http_response, model, **_):
+    if http_response.status_code == 200 and http_response.content:
+        found = list(strangers(model.output_shape, json.loads(http_response.content), model.name))
+        if found:
+            sys.exit(f"the model does not know {found}")
+
+
+connect.meta.events.register("after-call.connect", judge)
 
 
 def name_of(method):
@@ -119,13 +147,80 @@ bad("ResourceNotFoundException", 404, "tag_resource", resourceArn=elsewhere, tag
 bad("ResourceNotFoundException", 404, "untag_resource", resourceArn=elsewhere, tagKeys=["a"])
 bad("ResourceNotFoundException", 404, "list_tags_for_resource", resourceArn=elsewhere)
 
-expect("listed", [u["Id"] for u in good("list_users", InstanceId=instance)["UserSummaryList"]], [user])
+expect("listed", [u["Id"] for u in good("list_users", InstanceId=instance)["UserSummaryList"]], [busy, user])
 bad("InvalidParameterException", 400, "list_users", InstanceId=instance, NextToken="made up")
 found = good("search_users", InstanceId=instance,
              SearchFilter={"TagFilter": {"AndConditions": [{"TagKey": "a b", "TagValue": "ü"}]}},
              SearchCriteria={"OrConditions": [{"HierarchyGroupCondition": {"Value": groups["EMEA"], "HierarchyGroupMatchType": "EXACT"}}]})
 expect("found", [(u["Id"], u["PhoneConfig"]["AfterContactWorkTimeLimit"]) for u in found["Users"]], [(user, 7000)])
 bad("InvalidParameterException", 400, "search_users", InstanceId=instance, SearchCriteria=unknown)
+
+# The life of an agent.
+german = {"AttributeName": "language", "AttributeValue": "de"}
+good("associate_user_proficiencies", **at, UserProficiencies=[{**german, "Level": 3}])
+bad("ResourceNotFoundException", 404, "associate_user_proficiencies", **at, UserProficiencies=[{**german, "AttributeValue": "xx", "Level": 3}])
+good("update_user_proficiencies", **at, UserProficiencies=[{**german, "Level": 4}])
+bad("InvalidRequestException", 400, "update_user_proficiencies", **at, UserProficiencies=[{**german, "AttributeValue": "en", "Level": 4}])
+expect("proficiencies", good("list_user_proficiencies", **at)["UserProficiencyList"], [{**german, "Level": 4.0}])
+bad("ResourceNotFoundException", 404, "list_user_proficiencies", **gone)
+speaks = {"ListCondition": {"TargetListType": "PROFICIENCIES", "Conditions": [
+    {"StringCondition": {"FieldName": "name", "Value": "language", "ComparisonType": "EXACT"}},
+    {"StringCondition": {"FieldName": "value", "Value": "de", "ComparisonType": "EXACT"}},
+    {"NumberCondition": {"FieldName": "limit", "MinValue": 4, "ComparisonType": "GREATER_OR_EQUAL"}}]}}
+expect("speakers", [u["Id"] for u in good("search_users", InstanceId=instance, SearchCriteria=speaks)["Users"]], [user])
+good("disassociate_user_proficiencies", **at, UserProficiencies=[german])
+bad("InvalidRequestException", 400, "disassociate_user_proficiencies", **at, UserProficiencies=[german])
+expect("attributes", [p["Name"] for p in good("list_predefined_attributes", InstanceId=instance)["PredefinedAttributeSummaryList"]], ["language"])
+bad("ResourceNotFoundException", 404, "list_predefined_attributes", InstanceId=GONE)
+described = good("describe_predefined_attribute", InstanceId=instance, Name="language")["PredefinedAttribute"]
+expect("values", described["Values"], {"StringList": ["de", "en", "fr"]})
+bad("ResourceNotFoundException", 404, "describe_predefined_attribute", InstanceId=instance, Name="shoe size")
+is_lang = {"StringCondition": {"FieldName": "name", "Value": "lang", "ComparisonType": "STARTS_WITH"}}
+expect("found", len(good("search_predefined_attributes", InstanceId=instance, SearchCriteria=is_lang)["PredefinedAttributes"]), 1)
+bad("InvalidParameterException", 400, "search_predefined_attributes", InstanceId=instance, SearchCriteria=unknown)
+
+expect("permissions", good("list_security_profile_permissions", InstanceId=instance, SecurityProfileId=security["Agent"])["Permissions"],
+       ["BasicAgentAccess", "OutboundCallAccess"])
+bad("ResourceNotFoundException", 404, "list_security_profile_permissions", InstanceId=instance, SecurityProfileId=GONE)
+structure = good("describe_user_hierarchy_structure", InstanceId=instance)["HierarchyStructure"]
+expect("levels", [structure[k]["Id"] for k in ("LevelOne", "LevelTwo", "LevelThree")], ["1", "2", "3"])
+bad("ResourceNotFoundException", 404, "describe_user_hierarchy_structure", InstanceId=GONE)
+tier = good("describe_user_hierarchy_group", InstanceId=instance, HierarchyGroupId=groups["Tier 1"])["HierarchyGroup"]
+expect("path", [tier["HierarchyPath"][k]["Name"] for k in ("LevelOne", "LevelTwo", "LevelThree")], ["EMEA", "Support", "Tier 1"])
+bad("ResourceNotFoundException", 404, "describe_user_hierarchy_group", InstanceId=instance, HierarchyGroupId=GONE)
+found = good("search_user_hierarchy_groups", InstanceId=instance)["UserHierarchyGroups"]
+expect("groups", [(g["Name"], g["LevelId"]) for g in found], [("Root", "0"), ("EMEA", "1"), ("Support", "2"), ("Tier 1", "3")])
+bad("InvalidParameterException", 400, "search_user_hierarchy_groups", InstanceId=instance, SearchCriteria=unknown)
+
+statuses = {s["Type"]: s["Id"] for s in good("list_agent_statuses", InstanceId=instance, AgentStatusTypes=["OFFLINE", "CUSTOM"])["AgentStatusSummaryList"]}
+expect("types", sorted(statuses), ["CUSTOM", "OFFLINE"])
+bad("ResourceNotFoundException", 404, "list_agent_statuses", InstanceId=GONE)
+good("put_user_status", InstanceId=instance, UserId=busy, AgentStatusId=statuses["CUSTOM"])
+bad("ResourceNotFoundException", 404, "put_user_status", InstanceId=instance, UserId=busy, AgentStatusId=GONE)
+data = good("get_current_user_data", InstanceId=instance, Filters={"Agents": [busy, user]})["UserDataList"]
+expect("busy", [(d["User"]["Id"], d["NextStatus"], d["ActiveSlotsByChannel"], len(d["Contacts"])) for d in data], [(busy, "Lunch", {"VOICE": 2}, 2)])
+bad("InvalidParameterException", 400, "get_current_user_data", InstanceId=instance, Filters={})
+good("dismiss_user_contact", InstanceId=instance, UserId=busy, ContactId="contact-MISSED")
+bad("InvalidRequestException", 400, "dismiss_user_contact", InstanceId=instance, UserId=busy, ContactId="contact-CONNECTED")
+
+quick = dict(InstanceId=instance, Name="Nikki", Tags={"a": "c"},
+             QuickConnectConfig={"QuickConnectType": "USER", "UserConfig": {"UserId": user, "ContactFlowId": flow}})
+made = good("create_quick_connect", **quick)
+bad("DuplicateResourceException", 409, "create_quick_connect", **quick)
+to = dict(InstanceId=instance, QuickConnectId=made["QuickConnectId"])
+expect("quick connect", good("describe_quick_connect", **to)["QuickConnect"]["QuickConnectARN"], made["QuickConnectARN"])
+bad("ResourceNotFoundException", 404, "describe_quick_connect", InstanceId=instance, QuickConnectId=GONE)
+expect("users", len(good("list_quick_connects", InstanceId=instance, QuickConnectTypes=["USER"])["QuickConnectSummaryList"]), 1)
+bad("ResourceNotFoundException", 404, "list_quick_connects", InstanceId=GONE)
+found = good("search_quick_connects", InstanceId=instance)["QuickConnects"]
+expect("leads to", found[0]["QuickConnectConfig"]["UserConfig"]["UserId"], user)
+bad("InvalidParameterException", 400, "search_quick_connects", InstanceId=instance, SearchCriteria=unknown)
+with_a = {"TagSearchCondition": {"tagKey": "a", "tagKeyComparisonType": "STARTS_WITH"}}
+expect("tags", good("search_resource_tags", InstanceId=instance, ResourceTypes=["agent", "transfer-destination"], SearchCriteria=with_a)["Tags"],
+       [{"key": "a", "value": "c"}, {"key": "a b", "value": "ü"}])
+bad("InvalidParameterException", 400, "search_resource_tags", InstanceId=instance, ResourceTypes=["shoe"])
+good("delete_quick_connect", **to)
+bad("ResourceNotFoundException", 404, "delete_quick_connect", **to)
 
 good("delete_user", **at)
 bad("ResourceNotFoundException", 404, "delete_user", **at)

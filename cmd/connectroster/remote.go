@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"connectroster/internal/app"
+	"connectroster/internal/config"
+	"connectroster/internal/sqlite"
+)
+
+// remoteOptions are the flags of all commands that ask the daemon.
+type remoteOptions struct {
+	config  string
+	socket  string
+	offline bool
+	json    bool
+	color   string
+}
+
+// flags adds them to a command and to those below it.
+func (o *remoteOptions) flags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
+	f.StringVarP(&o.config, "config", "c", "connectroster.yaml", "the configuration `file`, which says where the socket of the daemon is")
+	f.StringVar(&o.socket, "socket", "", "the `path` of the daemon's socket, in place of that of the configuration")
+	f.BoolVar(&o.offline, "offline", false, "do without a daemon: lock the database and work in this process")
+	f.BoolVar(&o.json, "json", false, "print JSON, as the API gives it")
+	f.StringVar(&o.color, "color", "auto", "colours: auto, always or never; auto is for terminals, unless NO_COLOR is set")
+}
+
+// offlineNeeds is what a command needs without a daemon.
+type offlineNeeds int
+
+const (
+	needsStore offlineNeeds = iota // what the database holds
+	needsReads                     // and what Okta and Amazon Connect say
+	needsWork                      // and workers
+)
+
+// remote is the API of a daemon, or of this process.
+type remote struct {
+	client *http.Client
+	socket string
+	close  func() error
+}
+
+// open connects to the daemon, or becomes one for a moment.
+func (o *remoteOptions) open(ctx context.Context, needs offlineNeeds, logs io.Writer) (*remote, error) {
+	if o.offline && o.socket != "" {
+		return nil, errors.New("--socket is for a daemon, and --offline does without one")
+	}
+	if o.offline {
+		return o.alone(ctx, needs, logs)
+	}
+	socket := o.socket
+	if socket == "" {
+		cfg, err := config.Load(o.config, os.Getenv)
+		if err != nil {
+			return nil, err
+		}
+		socket = cfg.Socket
+	}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}
+	return &remote{client: &http.Client{Transport: transport}, socket: socket, close: func() error { transport.CloseIdleConnections(); return nil }}, nil
+}
+
+// alone builds the app on the locked database and serves its API in process.
+func (o *remoteOptions) alone(ctx context.Context, needs offlineNeeds, logs io.Writer) (_ *remote, err error) {
+	cfg, err := config.Load(o.config, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelError}))
+	store, err := sqlite.Open(ctx, sqlite.Config{Path: cfg.Store.SQLite, Log: log})
+	if errors.Is(err, sqlite.ErrLocked) {
+		return nil, fmt.Errorf("the database %s is in use, most likely by the daemon: leave --offline out to ask it, or stop it first", cfg.Store.SQLite)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	a, err := app.New(ctx, app.Config{Config: cfg, Backend: store, Version: version(), Log: log})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	offline := app.NewOffline(a)
+	shut := func() error {
+		offline.Stop()
+		return store.Close()
+	}
+	switch needs {
+	case needsReads:
+		err = offline.Read(ctx)
+	case needsWork:
+		err = offline.Work(ctx)
+	case needsStore:
+	}
+	if err != nil {
+		return nil, errors.Join(err, shut())
+	}
+	return &remote{client: &http.Client{Transport: offline}, close: shut}, nil
+}
+
+// problemError is an answer of the API that is no success.
+type problemError struct {
+	status  int
+	problem app.Problem
+}
+
+func (e *problemError) Error() string { return sanitize(e.problem.Error) }
+
+// ask makes a request and decodes the answer into v; a nil v is for nothing.
+func (r *remote) ask(ctx context.Context, method, path string, body, v any) error {
+	resp, err := r.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if v == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+	} else {
+		err = json.NewDecoder(resp.Body).Decode(v)
+	}
+	if err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	return nil
+}
+
+// follow makes a request and passes on the lines of the answer. The stream must
+// end with a summary.
+func (r *remote) follow(ctx context.Context, path string, body any, line func(app.Line)) error {
+	resp, err := r.send(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewReader(resp.Body)
+	for {
+		text, err := lines.ReadBytes('\n')
+		if err != nil {
+			if ctx.Err() != nil {
+				return errors.New("interrupted: what was asked for goes on in the daemon; see connectroster journal")
+			}
+			return fmt.Errorf("the daemon's answer broke off; what was asked for goes on: see connectroster journal: %w", err)
+		}
+		var l app.Line
+		if err := json.Unmarshal(text, &l); err != nil {
+			return fmt.Errorf("read the daemon's answer: %w", err)
+		}
+		line(l)
+		switch {
+		case l.Error != "":
+			return errors.New(sanitize(l.Error))
+		case l.Summary != nil:
+			return nil
+		}
+	}
+}
+
+// send makes a request whose answer is a success.
+func (r *remote) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("write the request: %w", err)
+		}
+		content = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://connectroster"+path, content)
+	if err != nil {
+		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return nil, r.unanswered(ctx, err)
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	e := &problemError{status: resp.StatusCode}
+	if err := json.NewDecoder(resp.Body).Decode(&e.problem); err != nil || e.problem.Error == "" {
+		e.problem.Error = "the daemon answers " + resp.Status + "; is it of another version?"
+	}
+	return nil, e
+}
+
+// unanswered says in words why nobody answers.
+func (r *remote) unanswered(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no daemon answers at %s: start it with connectroster serve, or give --offline to do without one", r.socket)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("the socket %s is for the user alone who runs the daemon: be that user", r.socket)
+	}
+	return fmt.Errorf("ask the daemon: %w", err)
+}
+
+// remoteRun is what a command does with the API and something to print on.
+type remoteRun func(ctx context.Context, r *remote, p *printer) error
+
+// run opens the API, runs a command with it and closes it again.
+func (o *remoteOptions) run(cmd *cobra.Command, needs offlineNeeds, do remoteRun) (err error) {
+	p, err := newPrinter(cmd.OutOrStdout(), o.color)
+	if err != nil {
+		return err
+	}
+	r, err := o.open(cmd.Context(), needs, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := do(cmd.Context(), r, p); err != nil {
+		return err
+	}
+	return p.flush()
+}

@@ -1,0 +1,242 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"connectroster/internal/failpoint"
+	"connectroster/internal/plan"
+)
+
+// gate decides whether a change may go now. What may not is a refusal, which is
+// recorded, or an error that says when to look again. What goes by an approval
+// names its hold.
+func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes bool, err error) {
+	if change.Action == plan.Replace {
+		if goes, err = v.free(ctx, change); err != nil || !goes {
+			return "", false, err
+		}
+	}
+	kind := KindOf(change)
+	if kind == "" || v.parkedAgain(change) {
+		return "", true, nil
+	}
+	cliff, err := v.proof(ctx, change)
+	if err != nil {
+		return "", false, err
+	}
+	return v.reserve(ctx, change, kind, cliff)
+}
+
+// parkedAgain reports whether a change only parks once more what was parked
+// already, so that it takes nothing from anybody that was not taken before.
+func (v *visit) parkedAgain(c plan.Change) bool {
+	return c.Action == plan.Suspend && c.Before != nil && c.Before.State != plan.StateActive
+}
+
+// free makes sure that a replacement will find its username free, before the old
+// agent is retired for it.
+func (v *visit) free(ctx context.Context, change plan.Change) (bool, error) {
+	holder, err := v.holder(ctx, change.After.Username)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("look whether the username is free: %w", err)
+	case slices.ContainsFunc(v.agents, func(a plan.Agent) bool { return a.ID == holder.ID }):
+		return true, nil
+	}
+	if v.ours(holder) {
+		return false, v.created(ctx, change, holder, "", lost)
+	}
+	return false, v.decideAnew(ctx, holder)
+}
+
+// quiet looks whether the agent has a contact, where that is configured: moves and
+// deletions would cut it off. What ends somebody's access or changes their rights
+// never waits. It gives what may go now, which is nothing if no fields are left,
+// and as wait the error with which the rest is looked at again.
+func (v *visit) quiet(ctx context.Context, change plan.Change) (now plan.Change, wait, err error) {
+	moves := change.Action == plan.Update && slices.Contains(change.Fields, plan.FieldRouting)
+	if v.WaitForContacts <= 0 || !moves && change.Action != plan.Replace && change.Action != plan.Delete {
+		return change, nil, nil
+	}
+	since := v.work.Since
+	if since.IsZero() || since.After(v.started) {
+		since = v.started
+	}
+	if v.Now().Sub(since) >= v.WaitForContacts {
+		return change, nil, nil
+	}
+	busy, err := v.at.Instance.Busy(ctx, change.Agent)
+	if err != nil {
+		return change, nil, fmt.Errorf("ask whether agent %s has a contact: %w", change.Agent, err)
+	}
+	if !busy[change.Agent] {
+		return change, nil, nil
+	}
+	until := since.Add(v.WaitForContacts).UTC().Format(time.RFC3339)
+	wait = After(recheckContact, fmt.Errorf("agent %s has a contact; waiting for its end until %s at most", change.Agent, until))
+	if !moves {
+		change.Fields = nil
+		return change, wait, nil
+	}
+	change = change.Without(plan.FieldRouting)
+	if slices.Equal(change.Fields, []plan.Field{plan.FieldOwnership}) {
+		change.Fields = nil // the tags go with the rest
+	}
+	return change, wait, nil
+}
+
+// markFor is how long a complete sweep vouches for what it read.
+const markFor = 48 * time.Hour
+
+// proof asks for the second key of a removal: besides what the look has read
+// itself, another source must say that this very person left. It gives the reason
+// why the removal must be approved whatever the numbers, if there is one.
+func (v *visit) proof(ctx context.Context, change plan.Change) (cliff string, err error) {
+	if !change.Removes() {
+		return "", nil
+	}
+	known := v.entry(change.Agent)
+	if cliff, err = v.vouched(ctx); err != nil {
+		return "", err
+	}
+	cliff = cmp.Or(known.Cliff, cliff)
+	gone := v.person.Status == plan.StatusGone
+	if change.Evidence != plan.EvidenceMembership && !gone {
+		return cliff, nil // the person's own record says so, or it is a retired agent
+	}
+	q := Question{Person: v.work.Person, Gone: gone, Group: change.Before.Group}
+	evidence, err := v.Directory.Evidence(ctx, q)
+	if err != nil {
+		return "", fmt.Errorf("ask for a second proof that the person left: %w", err)
+	}
+	missed := !known.Absent.IsZero() && v.Now().Sub(known.Absent) < markFor
+	if !evidence.Confirmed && !missed && evidence.Cliff == "" {
+		wait := min(max(v.Now().Sub(v.work.Since), 5*time.Second), time.Hour)
+		return "", After(wait, errors.New("seems to have left, but no second source says so yet: neither Okta's System Log nor a complete sweep"))
+	}
+	return cmp.Or(cliff, evidence.Cliff), nil
+}
+
+// entry gives what the index knows of an agent.
+func (v *visit) entry(agent string) Known {
+	for _, k := range v.known {
+		if k.Agent == agent {
+			return k
+		}
+	}
+	return Known{}
+}
+
+// vouched tells why no sweep vouches for the present configuration, or gives the
+// empty string.
+func (e *Engine) vouched(ctx context.Context) (string, error) {
+	var m mark
+	switch err := e.recall(ctx, noteMark, &m); {
+	case errors.Is(err, ErrNotFound):
+		return "there was no complete sweep yet", nil
+	case err != nil:
+		return "", err
+	case m.Config != e.Scope:
+		return "there was no complete sweep under the present configuration yet", nil
+	case e.Now().Sub(m.At) > markFor:
+		return fmt.Sprintf("there was no complete sweep for %d hours", int(markFor.Hours())), nil
+	}
+	return "", nil
+}
+
+// reserve asks the guard for the place of a change.
+func (v *visit) reserve(ctx context.Context, change plan.Change, kind RemovalKind, cliff string) (hold string, goes bool, err error) {
+	owned, _, err := v.Index.Owned(ctx, v.at.Name)
+	if err != nil {
+		return "", false, fmt.Errorf("count the agents: %w", err)
+	}
+	r := Removal{
+		Kind: kind, Instance: v.at.Name, Person: v.work.Person, Agent: change.Agent, Group: change.Group, Action: change.Action,
+		Hash: change.Hash(), Reason: change.Reason, Cliff: cliff, Owned: owned, Change: &change, At: v.Now(),
+	}
+	answer, err := v.Guard.Reserve(ctx, r, v.Limits)
+	if err != nil {
+		return "", false, fmt.Errorf("ask the guard: %w", err)
+	}
+	failpoint.Hit(failpoint.WorkReserved)
+	switch answer.State {
+	case ReservationHeld:
+		return "", false, v.held(ctx, change, answer)
+	case ReservationStayed:
+		return "", false, v.refuse(ctx, plan.Refusal{
+			Instance: v.at.Name, Person: v.work.Person, Username: change.Before.Username, Agent: change.Agent, Code: plan.Stayed,
+			Reason: fmt.Sprintf("%s, but %s said to leave them as they are until %s: %s", change.Reason, answer.Stay.Who, answer.Stay.Until.UTC().Format(time.RFC3339), answer.Stay.Why),
+		})
+	}
+	return answer.Hold, true, nil
+}
+
+// held records that a change waits for somebody, and tells whoever wants to know
+// when it is news.
+func (v *visit) held(ctx context.Context, change plan.Change, answer Reservation) error {
+	v.out.Refusal = &plan.Refusal{
+		Instance: v.at.Name, Person: v.work.Person, Username: change.Before.Username, Agent: change.Agent, Code: plan.Held,
+		Reason: fmt.Sprintf("%s %s, held in %s: %s", change.Action, change.Reason, answer.Hold, answer.Cause),
+	}
+	news, err := v.record(ctx, Entry{Kind: EntryHold, Action: change.Action, Agent: change.Agent, Code: plan.Held, Reason: change.Reason + "; held: " + answer.Cause, Hold: answer.Hold})
+	if err != nil || !news {
+		return err
+	}
+	v.Notify(Notice{Kind: NoticeHeld, Instance: v.at.Name, Hold: answer.Hold, Person: v.work.Person, Action: change.Action, Cause: answer.Cause, Time: v.Now()})
+	return nil
+}
+
+// withdraw closes what is held about the person, if the plan takes nothing from
+// them any more, and strikes out what a sweep noted for their removal.
+func (v *visit) withdraw(ctx context.Context, p plan.Plan) error {
+	if len(v.agents) == 0 || slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return KindOf(c) != "" && !v.parkedAgain(c) }) {
+		return nil
+	}
+	for _, k := range v.known {
+		if k.Absent.IsZero() && k.Cliff == "" {
+			continue
+		}
+		k.Absent, k.Cliff = time.Time{}, ""
+		if err := v.Index.Remember(ctx, k); err != nil {
+			return fmt.Errorf("strike out what a sweep noted of agent %s: %w", k.Agent, err)
+		}
+	}
+	holds, err := v.Guard.Holds(ctx, HoldQuery{Person: v.work.Person})
+	if err != nil {
+		return fmt.Errorf("read what is held: %w", err)
+	}
+	for _, h := range holds {
+		if h.Instance != v.at.Name || !slices.ContainsFunc(h.Entries, HoldEntry.Open) {
+			continue
+		}
+		if err := v.Guard.Withdraw(ctx, v.work.Person, v.at.Name); err != nil {
+			return fmt.Errorf("withdraw what is held: %w", err)
+		}
+		return nil
+	}
+	return nil
+}
+
+// Notice is something that somebody should hear of. It holds no names.
+type Notice struct {
+	Kind     NoticeKind  `json:"kind"`
+	Instance string      `json:"instance,omitempty"`
+	Hold     string      `json:"hold,omitempty"`
+	Person   string      `json:"person,omitempty"` // Okta user id
+	Action   plan.Action `json:"action,omitempty"`
+	Cause    string      `json:"cause"`
+	Time     time.Time   `json:"time"`
+}
+
+// NoticeKind is the kind of a Notice.
+type NoticeKind string
+
+// NoticeHeld tells of a change that waits for somebody's decision.
+const NoticeHeld NoticeKind = "held"

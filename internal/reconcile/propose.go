@@ -1,0 +1,315 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"connectroster/internal/plan"
+)
+
+// Proposal is a plan with what people need to judge it. Making one changes
+// nothing and asks for nothing to be changed.
+type Proposal struct {
+	Taken    time.Time      `json:"taken"`
+	Scope    string         `json:"scope"`            // names the configuration
+	First    string         `json:"first,omitempty"`  // why all removals would have to be approved
+	People   []string       `json:"people,omitempty"` // whom it is about; empty: everybody
+	Looked   int            `json:"looked"`           // at so many people
+	Agents   int            `json:"agents"`           // of this deployment that were read
+	Changes  []Proposed     `json:"changes"`
+	Refusals []plan.Refusal `json:"refusals"`
+
+	Catalogs map[string]plan.Catalog `json:"-"` // by instance, to show names
+}
+
+// Proposed is a change, under the name by which it is approved.
+type Proposed struct {
+	plan.Change
+	Hash  string `json:"hash"`
+	Guard string `json:"guard,omitempty"` // what keeps it back: a hold, a stay
+}
+
+// Hash names all that the proposal would change.
+func (p Proposal) Hash() string {
+	sum := sha256.New()
+	for _, c := range p.Changes {
+		fmt.Fprintln(sum, c.Instance, c.Person, c.Hash)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// Propose works out what would be done now, about everybody or about some people,
+// given by their Okta ids.
+func (e *Engine) Propose(ctx context.Context, people ...string) (Proposal, error) {
+	out := Proposal{Taken: e.Now(), Scope: e.Scope, People: people, Catalogs: map[string]plan.Catalog{}, Changes: []Proposed{}, Refusals: []plan.Refusal{}}
+	var err error
+	if len(people) > 0 {
+		err = e.proposeSome(ctx, &out, people)
+	} else {
+		err = e.proposeAll(ctx, &out)
+	}
+	if err != nil {
+		return out, fmt.Errorf("plan: %w", err)
+	}
+	if err := e.annotate(ctx, &out); err != nil {
+		return out, fmt.Errorf("plan: %w", err)
+	}
+	return out, nil
+}
+
+func (p *Proposal) add(some plan.Plan) {
+	for _, c := range some.Changes {
+		p.Changes = append(p.Changes, Proposed{Change: c, Hash: c.Hash()})
+	}
+	p.Refusals = append(p.Refusals, some.Refusals...)
+}
+
+func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
+	scope, err := e.Directory.Scope(ctx)
+	if err != nil {
+		return fmt.Errorf("find out what is mapped: %w", err)
+	}
+	if out.First, err = e.first(ctx, scope); err != nil {
+		return err
+	}
+	w, err := e.world(ctx, Swept{Started: out.Taken})
+	if err != nil {
+		return err
+	}
+	if err := e.leavers(ctx, &w); err != nil {
+		return err
+	}
+	out.Looked = len(w.people)
+	for _, at := range e.Instances {
+		agents := w.agents[at.Name]
+		tombstones, err := e.buried(ctx, agents)
+		if err != nil {
+			return err
+		}
+		out.Catalogs[at.Name] = w.catalogs[at.Name]
+		out.Agents += len(agents)
+		seen := plan.World{
+			Instance: at.Name, Now: out.Taken, Catalog: w.catalogs[at.Name], People: w.people, Agents: agents,
+			Complete: e.complete(), Tombstones: tombstones,
+		}
+		p := plan.New(e.Settings, seen)
+		if slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Action == plan.Create || c.Action == plan.Replace }) {
+			others, err := at.others(ctx)
+			if err != nil {
+				return at.about(fmt.Errorf("look who has the usernames: %w", err))
+			}
+			seen.Agents = append(slices.Clone(agents), others...)
+			p = plan.New(e.Settings, seen)
+		}
+		out.add(p)
+	}
+	return nil
+}
+
+// others gives the agents that are not of this deployment, where the instance can
+// list them: who has a username that is wanted shows before Amazon Connect refuses
+// it.
+func (s Site) others(ctx context.Context) ([]plan.Agent, error) {
+	list, ok := s.Instance.(interface {
+		Others(ctx context.Context) iter.Seq2[plan.Agent, error]
+	})
+	if !ok {
+		return nil, nil
+	}
+	return collect(list.Others(ctx), func(int) {})
+}
+
+// leavers reads those one by one who own an agent and are not listed: only so it
+// is known whether they left the groups, were deactivated or are gone.
+func (e *Engine) leavers(ctx context.Context, w *everything) error {
+	if !e.complete() {
+		return nil
+	}
+	owners := map[string]bool{}
+	for _, agents := range w.agents {
+		for _, a := range agents {
+			if a.Owner != "" && a.Deployment == e.Settings.Deployment && !w.listed[a.Owner] {
+				owners[a.Owner] = true
+			}
+		}
+	}
+	for _, owner := range slices.Sorted(maps.Keys(owners)) {
+		p, err := e.Directory.Person(ctx, owner)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			p = plan.Person{ID: owner, Status: plan.StatusGone}
+		case err != nil:
+			return fmt.Errorf("read person %s, who owns an agent: %w", owner, err)
+		}
+		w.people = append(w.people, p)
+	}
+	return nil
+}
+
+func (e *Engine) proposeSome(ctx context.Context, out *Proposal, people []string) error {
+	for _, id := range people {
+		l := look{Engine: e, work: Work{Person: id}, started: out.Taken}
+		if err := l.read(ctx); err != nil {
+			return fmt.Errorf("person %s: %w", id, err)
+		}
+		known, err := e.Index.Agents(ctx, id)
+		if err != nil {
+			return fmt.Errorf("read the index: %w", err)
+		}
+		for _, at := range e.Instances {
+			v := l.visit(at, known)
+			p, err := v.propose(ctx)
+			if err != nil {
+				return fmt.Errorf("person %s: %w", id, at.about(err))
+			}
+			out.Catalogs[at.Name] = v.catalog
+			out.Agents += len(v.agents)
+			out.add(p)
+		}
+		out.Looked++
+	}
+	return nil
+}
+
+// propose plans for the person in this instance without leaving a trace.
+func (v *visit) propose(ctx context.Context) (plan.Plan, error) {
+	agents, err := v.observe(ctx)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return v.plan(ctx, agents, nil)
+}
+
+// observe reads what the instance has for the person, and who has their username
+// if they have no agent.
+func (v *visit) observe(ctx context.Context) ([]plan.Agent, error) {
+	var err error
+	if v.catalog, err = v.at.Instance.Catalog(ctx); err != nil {
+		return nil, fmt.Errorf("read the catalog: %w", err)
+	}
+	for _, k := range v.known {
+		agent, err := v.at.Instance.Agent(ctx, k.Agent)
+		switch {
+		case err == nil:
+			v.agents = append(v.agents, agent)
+		case !errors.Is(err, ErrNotFound):
+			return nil, fmt.Errorf("read agent %s: %w", k.Agent, err)
+		}
+	}
+	taken := slices.ContainsFunc(v.agents, func(a plan.Agent) bool { return v.ours(a) && a.Username == v.person.Username })
+	if taken || plan.UsernameFault(v.person.Username) != "" {
+		return v.agents, nil
+	}
+	holder, err := v.holder(ctx, v.person.Username)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return v.agents, nil
+	case err != nil:
+		return nil, fmt.Errorf("look who has the username: %w", err)
+	case slices.ContainsFunc(v.agents, func(a plan.Agent) bool { return a.ID == holder.ID }):
+		return v.agents, nil
+	}
+	return append(v.agents, holder), nil
+}
+
+// annotate says of each change what keeps it back.
+func (e *Engine) annotate(ctx context.Context, p *Proposal) error {
+	stays, err := e.Guard.Stays(ctx)
+	if err != nil {
+		return fmt.Errorf("read the stays: %w", err)
+	}
+	holds, err := e.Guard.Holds(ctx, HoldQuery{Waiting: true, Limit: 1 << 20})
+	if err != nil {
+		return fmt.Errorf("read what is held: %w", err)
+	}
+	type key struct{ instance, person string }
+	waiting := map[key]HoldEntry{}
+	for _, h := range holds {
+		for _, entry := range h.Entries {
+			waiting[key{entry.Instance, entry.Person}] = entry
+		}
+	}
+	stayed := map[string]Stay{}
+	for _, s := range stays {
+		stayed[s.Person] = s
+	}
+	for i, c := range p.Changes {
+		if KindOf(c.Change) == "" {
+			continue
+		}
+		if s, ok := stayed[c.Person]; ok {
+			p.Changes[i].Guard = fmt.Sprintf("will not be done: %s said to leave them as they are until %s", s.Who, s.Until.UTC().Format(time.RFC3339))
+		} else if entry, ok := waiting[key{c.Instance, c.Person}]; ok {
+			p.Changes[i].Guard = fmt.Sprintf("waits in %s for approval: %s", entry.Hold, entry.Cause)
+		} else if p.First != "" && c.Removes() {
+			p.Changes[i].Guard = "will have to be approved: " + p.First
+		}
+	}
+	return nil
+}
+
+// Submit asks for the changes of a proposal to be made: everybody concerned is
+// looked at again, and what is right then is done.
+func (e *Engine) Submit(ctx context.Context, changes []Proposed) ([]string, error) {
+	requests := map[string]Request{}
+	for _, c := range changes {
+		r := Request{Person: c.Person, Priority: priority(c.Action), Trigger: TriggerApply}
+		if other, twice := requests[c.Person]; twice {
+			r.Priority = min(r.Priority, other.Priority)
+		}
+		requests[c.Person] = r
+	}
+	people := slices.Sorted(maps.Keys(requests))
+	for part := range slices.Chunk(people, sweepChunk) {
+		var batch []Request
+		for _, person := range part {
+			batch = append(batch, requests[person])
+		}
+		if err := e.Queue.Enqueue(ctx, batch...); err != nil {
+			return nil, fmt.Errorf("enqueue: %w", err)
+		}
+	}
+	return people, nil
+}
+
+// Seen is what the engine sees of one person in one instance.
+type Seen struct {
+	Instance string
+	Person   plan.Person
+	World    plan.World
+	Settings plan.Settings
+}
+
+// Look reads everything about one person without leaving a trace, for whoever
+// wants to explain it.
+func (e *Engine) Look(ctx context.Context, id string) ([]Seen, error) {
+	l := look{Engine: e, work: Work{Person: id}, started: e.Now()}
+	if err := l.read(ctx); err != nil {
+		return nil, fmt.Errorf("look at %s: %w", id, err)
+	}
+	known, err := e.Index.Agents(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("look at %s: read the index: %w", id, err)
+	}
+	var out []Seen
+	for _, at := range e.Instances {
+		v := l.visit(at, known)
+		agents, err := v.observe(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", id, at.about(err))
+		}
+		w := plan.World{Instance: at.Name, Now: l.started, Catalog: v.catalog, People: []plan.Person{l.person}, Agents: agents}
+		if w.Tombstones, err = e.buried(ctx, agents); err != nil {
+			return nil, fmt.Errorf("look at %s: %w", id, err)
+		}
+		out = append(out, Seen{Instance: at.Name, Person: l.person, World: w, Settings: e.Settings})
+	}
+	return out, nil
+}
