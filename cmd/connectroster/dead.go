@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +66,7 @@ func deadListCommand(o *remoteOptions) *cobra.Command {
 				}
 				rows := []row{{cells: []string{"PERSON", "SINCE", "ATTEMPTS", "REASON"}, colours: []colour{faint, faint, faint, faint}}}
 				for _, d := range dead {
-					rows = append(rows, row{cells: []string{d.Person, moment(d.Last), fmt.Sprint(d.Attempts), d.Reason}, colours: []colour{bold}})
+					rows = append(rows, row{cells: []string{d.Person, moment(d.Last), strconv.Itoa(d.Attempts), d.Reason}, colours: []colour{bold}})
 				}
 				p.table(0, rows)
 				return nil
@@ -109,9 +110,10 @@ func deadShowCommand(o *remoteOptions) *cobra.Command {
 
 func deadReplayCommand(o *remoteOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:     "replay USER...",
-		Short:   "Ask for people again who were given up",
-		Long:    `Ask for people again who were given up: the daemon looks at them at once, with no attempts counted.`,
+		Use:   "replay USER...",
+		Short: "Ask for people again who were given up",
+		Long: `Ask for people again who were given up: the daemon looks at them at once, with no
+attempts counted.`,
 		Example: "  connectroster dead replay 00u1abcd2EFGHijkl3m4",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

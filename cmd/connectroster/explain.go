@@ -76,7 +76,7 @@ func (p *printer) explained(e *app.Explained) {
 		p.heading("Queue")
 		text := string(q.State)
 		if q.Attempts > 0 {
-			text += fmt.Sprintf(", after %s", count(q.Attempts, "failed attempt", "failed attempts"))
+			text += ", after " + count(q.Attempts, "failed attempt", "failed attempts")
 		}
 		if q.State == reconcile.StateWaiting {
 			text += ", due " + moment(q.Due)
@@ -181,7 +181,7 @@ func (p *printer) explainedFields(i *app.ExplainedInstance) {
 	for _, f := range i.Fields {
 		value := cmp.Or(f.Wanted, "nothing")
 		if f.Found != f.Wanted && i.Agent != "" {
-			value = fmt.Sprintf("%s, found %s", value, cmp.Or(f.Found, "nothing"))
+			value = fmt.Sprintf("%s; the rules say %s", cmp.Or(f.Found, "nothing"), value)
 		}
 		p.table(4, []row{{cells: []string{fmt.Sprintf("%-18s", fieldName(f.Field)), value}, colours: []colour{bold}}})
 		authority := string(f.Authority)

@@ -236,8 +236,9 @@ func holdsStaysCommand(o *remoteOptions) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stays",
 		Short: "List the people who are to be left as they are",
-		Long:  `List the stays that are not over: whom they are on, who put them there and why, and until when.`,
-		Args:  noArguments,
+		Long: `List the stays that are not over: whom they are on, who put them there and why, and
+until when.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd, needsStore, func(ctx context.Context, r *remote, p *printer) error {
 				var stays []reconcile.Stay

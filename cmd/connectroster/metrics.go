@@ -78,6 +78,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter("refusals_total", "Changes refused.", n, "code", string(code))
 	}
 	gauge("change_seconds_sum", "Time from request to change, summed over all changes.", s.Outcomes.Total.Seconds())
+	c.guard(gauge, counter, s.Guard)
+	for _, i := range s.Instances {
+		gauge("instance_reached", "1 once the Amazon Connect instance was read.", truth(i.Info != nil), "instance", i.Name)
+	}
 	c.hook(counter, s.Hook)
 	if o := s.Okta; o != nil {
 		counter("okta_calls_total", "Calls to Okta's API.", o.Calls)
@@ -93,6 +97,25 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		gauge("connect_seconds_sum", "Time that calls to Amazon Connect took, summed.", op.Took.Seconds(), "operation", name)
 		gauge("connect_waited_seconds_sum", "Time that calls waited for their turn, summed.", op.Waited.Seconds(), "operation", name)
 	}
+}
+
+// guard counts what is kept back, and what was let go.
+func (collector) guard(gauge func(name, help string, v float64, labels ...string), counter func(name, help string, v uint64, labels ...string), g app.GuardStatus) {
+	gauge("holds", "Holds in which something waits for approval.", float64(g.Holds))
+	gauge("held_changes", "Changes that wait for approval.", float64(g.Waiting))
+	if !g.Oldest.IsZero() {
+		gauge("held_oldest_timestamp_seconds", "When the oldest change that waits was held, in Unix time.", float64(g.Oldest.Unix()))
+	}
+	gauge("stays", "People who are to be left as they are.", float64(g.Stays))
+	counter("held_total", "Changes that were held.", g.Notices.Held)
+	for kind, n := range g.Removals {
+		counter("guard_answers_total", "What the guard answered to removals and moves.", n.Granted, "kind", string(kind), "answer", "granted")
+		counter("guard_answers_total", "What the guard answered to removals and moves.", n.Held, "kind", string(kind), "answer", "held")
+		counter("guard_answers_total", "What the guard answered to removals and moves.", n.Stayed, "kind", string(kind), "answer", "stayed")
+	}
+	counter("webhook_messages_total", "Messages for the webhook.", g.Notices.Sent, "result", "sent")
+	counter("webhook_messages_total", "Messages for the webhook.", g.Notices.Failed, "result", "failed")
+	counter("webhook_messages_total", "Messages for the webhook.", g.Notices.Dropped, "result", "dropped")
 }
 
 // hook counts what the hook endpoint answered and what it made of the events.

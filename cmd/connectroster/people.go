@@ -20,8 +20,9 @@ func adoptCommand() *cobra.Command {
 		Short: "Take over agents that were made by hand",
 		Long: `Take over the agents of the people named, where an agent that is nobody's has their
 username: our tags are written on it, and from then on it is kept as the rules say.
-Nothing else of the agent is changed in the same step. An agent of another
-deployment, or of somebody else, is refused.
+Nothing else of the agent is changed in the same step: plan shows what differs from
+the rules, and apply, the next event or the nightly sweep changes it. An agent of
+another deployment, or of somebody else, is refused.
 
 With --all it is done for everybody who is refused an agent because one that is
 nobody's has their username. See first whom that is: connectroster plan.

@@ -260,7 +260,7 @@ func (p *printer) refusals(refusals []app.PlannedRefusal, all bool) {
 	}
 	if none > 0 {
 		p.line()
-		p.text(faint, "", 0, fmt.Sprintf("%s in the groups are to have no agent, and have none; --all shows them.", count(none, "person", "people")))
+		p.text(faint, "", 0, "No agent is wanted, and there is none, for "+count(none, "person", "people")+"; --all shows them.")
 	}
 }
 
@@ -274,7 +274,7 @@ func (p *printer) totals(doc *app.Document) {
 		}
 	}
 	if len(parts) == 0 {
-		p.text(bold, "", 0, "Nothing to do.")
+		p.text(bold, "", 0, "There is nothing to do.")
 		return
 	}
 	text := strings.Join(parts, ", ") + "."

@@ -37,6 +37,13 @@ func TestScripts(t *testing.T) {
 			"await": scriptAwait,
 			"subst": scriptSubst,
 			"catch": scriptCatch,
+
+			"setting": scriptSetting,
+			"hook":    scriptHook,
+			"okta":    scriptOkta,
+			"roster":  scriptRoster,
+			"floor":   scriptFloor,
+			"sweep":   scriptSweep,
 		},
 	})
 }

@@ -105,7 +105,10 @@ func (w *world) wanted(u simokta.User) agent {
 		Username: u.Login, First: first, Last: last, Phone: phone,
 		Routing:  w.instance.RoutingProfileID("Basic Routing Profile"),
 		Security: []string{w.instance.SecurityProfileID("Agent")},
-		Tags:     map[string]string{"connectroster:owner": u.ID, "connectroster:deployment": "tests", "connectroster:state": "active"},
+		Tags: map[string]string{
+			"connectroster:owner": u.ID, "connectroster:deployment": "tests", "connectroster:state": "active",
+			"connectroster:group": w.group.ID, "connectroster:routing": w.instance.RoutingProfileID("Basic Routing Profile"),
+		},
 	}
 }
 

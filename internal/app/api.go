@@ -153,7 +153,7 @@ func (e *unknownError) Error() string {
 	if len(e.refs) == 1 {
 		return fmt.Sprintf("nobody has the Okta id, the login or the username %q", e.refs[0])
 	}
-	return fmt.Sprintf("nobody has these Okta ids, logins or usernames: %s", strings.Join(e.refs, ", "))
+	return "nobody has these Okta ids, logins or usernames: " + strings.Join(e.refs, ", ")
 }
 
 func (e *unknownError) Unwrap() error { return reconcile.ErrNotFound }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,8 @@ const (
 type webhook struct {
 	config notifierConfig
 	queue  chan message
-	done   func(error) // told of each message that was to be sent
+	done   func(error)   // told of each message that was to be sent
+	first  time.Duration // the wait before the second try; 0 is webhookBackoff
 
 	address string // that the client is for
 	client  *http.Client
@@ -68,7 +70,7 @@ func (h *webhook) send(ctx context.Context, m message) {
 	if err == nil && address == "" {
 		return
 	}
-	wait := webhookBackoff
+	wait := cmp.Or(h.first, webhookBackoff)
 	for try := 1; err == nil; try++ {
 		var again bool
 		if again, err = h.post(ctx, address, m); err == nil {

@@ -97,6 +97,9 @@ const (
 type setup struct {
 	groups  []string // further groups, which are mapped by their names
 	rules   string   // lines of YAML in place of those for the groups
+	policy  string   // empty: create-only
+	persona string   // lines of YAML with further personas
+	more    string   // further lines of YAML
 	okta    string   // lines of YAML below okta, in place of those for app and token
 	secrets string   // references, as a YAML list; empty: hookSecret
 	catchUp string   // empty: 10s
@@ -221,7 +224,7 @@ func (w *world) yaml() string {
 		}
 	}
 	return fmt.Sprintf(`name: test
-policy: create-only
+policy: %s
 listen: 127.0.0.1:0
 admin_listen: 127.0.0.1:0
 socket: %s
@@ -234,15 +237,15 @@ okta:
 connect: {instance: %s, region: %s, profile: %s, %s}
 personas:
   agent: {routing_profile: Basic Routing Profile, security_profiles: [Agent]}
-rules:
+%srules:
 %s
 sweep: {at: %q, jitter: 0s}
-`,
-		w.socket, w.okta.url(),
+%s`,
+		or(s.policy, "create-only"), w.socket, w.okta.url(),
 		or(s.okta, "  auth: {token: \"env:OKTA_API_TOKEN\"}\n  app: "+agentApp),
 		or(s.catchUp, "10s"), or(s.secrets, `["env:OKTA_HOOK_SECRET"]`),
-		w.instance.ID(), w.instance.Region(), w.profile, or(s.rates, "rate: 1000, burst: 1000"), rules,
-		time.Now().Add(12*time.Hour).Format("15:04")) // no daily sweep meanwhile
+		w.instance.ID(), w.instance.Region(), w.profile, or(s.rates, "rate: 1000, burst: 1000"), s.persona, rules,
+		time.Now().Add(12*time.Hour).Format("15:04"), s.more) // no daily sweep meanwhile
 }
 
 // start starts the app and lets the org deliver to it.

@@ -265,7 +265,7 @@ func (b breakage) at(t testing.TB, s scenario, k int) {
 		t.Error("no error and no agent")
 	case err != nil && b.passes() && !struck:
 		t.Errorf("not got over: %v", err)
-	case (waits || reconcile.IsTerminal(err)) && len(done) > 0 && !(fault.Status == 429 && waits && change.Action != plan.Create):
+	case (waits || reconcile.IsTerminal(err)) && len(done) > 0 && (fault.Status != 429 || !waits || change.Action == plan.Create):
 		t.Errorf("%v (class %s) says that nothing was done, but %s was", err, class(err), done[0].Operation)
 	case errors.Is(err, reconcile.ErrTaken):
 		t.Errorf("the username was free: %v", err)
@@ -307,12 +307,12 @@ type prefixed struct {
 }
 
 func (p prefixed) Errorf(format string, args ...any) {
-	p.TB.Helper()
+	p.Helper()
 	p.TB.Errorf("%s"+format, append([]any{p.prefix}, args...)...)
 }
 
-func (p prefixed) Error(args ...any) { p.TB.Helper(); p.Errorf("%s", fmt.Sprint(args...)) }
+func (p prefixed) Error(args ...any) { p.Helper(); p.Errorf("%s", fmt.Sprint(args...)) }
 
 // Fatalf does not end the test, as it may come from a goroutine of its own.
-func (p prefixed) Fatalf(format string, args ...any) { p.TB.Helper(); p.Errorf(format, args...) }
-func (p prefixed) Fatal(args ...any)                 { p.TB.Helper(); p.Errorf("%s", fmt.Sprint(args...)) }
+func (p prefixed) Fatalf(format string, args ...any) { p.Helper(); p.Errorf(format, args...) }
+func (p prefixed) Fatal(args ...any)                 { p.Helper(); p.Errorf("%s", fmt.Sprint(args...)) }

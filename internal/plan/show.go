@@ -32,10 +32,14 @@ func (c Change) Differences(catalog Catalog) []Difference {
 		before = &Agent{}
 	}
 	out := []Difference{{FieldUsername, before.Username, c.After.Username}}
-	for _, f := range append(Fields(), FieldOwnership) {
+	for _, f := range Fields() {
 		if !sameField(f, before, c.After) {
 			out = append(out, Difference{f, before.show(f, catalog), c.After.show(f, catalog)})
 		}
+	}
+	if c.Action != Create && c.Action != Replace { // what is made is ours, which goes without saying
+		was, is := parted(before.ownership(), c.After.ownership())
+		out = append(out, Difference{FieldOwnership, was, is})
 	}
 	return slices.DeleteFunc(out, func(d Difference) bool { return d.Before == d.After })
 }
@@ -69,12 +73,12 @@ func (a *Agent) show(f Field, c Catalog) string {
 			if h.AutoAccept {
 				return "on"
 			}
-			return ""
+			return "off"
 		})
 	case FieldAfterWork:
 		return a.perChannel(func(h Handled) string {
 			if h.AfterContactWork == 0 {
-				return ""
+				return "unlimited"
 			}
 			return (time.Duration(h.AfterContactWork) * time.Second).String()
 		})
@@ -83,7 +87,7 @@ func (a *Agent) show(f Field, c Catalog) string {
 	case FieldTags:
 		return pairs(a.Tags)
 	case FieldOwnership:
-		return a.ownership()
+		return strings.Join(a.ownership(), ", ")
 	}
 	return ""
 }
@@ -99,18 +103,19 @@ func (p Phone) show() string {
 	return text
 }
 
-// perChannel lists the channels of which there is something to say.
+// perChannel lists the channels of which something is known.
 func (a *Agent) perChannel(say func(Handled) string) string {
 	var out []string
 	for _, ch := range channels {
-		if text := say(a.channel(ch)); text != "" {
-			out = append(out, string(ch)+" "+text)
+		if _, known := a.Channels[ch]; known || ch == Voice && a.Phone.Type != "" {
+			out = append(out, string(ch)+" "+say(a.channel(ch)))
 		}
 	}
 	return strings.Join(out, ", ")
 }
 
-func (a *Agent) ownership() string {
+// ownership gives what our tags say, part by part.
+func (a *Agent) ownership() []string {
 	var out []string
 	add := func(what, text string) {
 		if text != "" {
@@ -126,7 +131,15 @@ func (a *Agent) ownership() string {
 	add("state", state)
 	add("group", a.Group)
 	add("answers", pairs(a.Answers))
-	return strings.Join(out, ", ")
+	return out
+}
+
+// parted gives the parts of two lists that the other one lacks.
+func parted(a, b []string) (string, string) {
+	lacks := func(list []string) func(string) bool {
+		return func(s string) bool { return slices.Contains(list, s) }
+	}
+	return strings.Join(slices.DeleteFunc(slices.Clone(a), lacks(b)), ", "), strings.Join(slices.DeleteFunc(slices.Clone(b), lacks(a)), ", ")
 }
 
 // pairs lists a map by its keys.

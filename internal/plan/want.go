@@ -380,4 +380,12 @@ func (b *builder) finish() {
 	for _, f := range []Field{FieldAutoAccept, FieldAfterWork} {
 		*a = b.w.write(f, *a)
 	}
+	for ch, h := range a.Channels {
+		// A new agent has as long after a chat as after a call, if nobody says: the 0
+		// that is left would be without limit.
+		if _, said := b.w.afterWork[ch]; !said {
+			h.AfterContactWork = a.Phone.AfterContactWork
+			a.Channels = with(a.Channels, ch, h)
+		}
+	}
 }

@@ -25,6 +25,10 @@ func (v *visit) apply(ctx context.Context, change plan.Change) error {
 	if err := v.make(ctx, v.resumed(change), hold); err != nil {
 		return err
 	}
+	if change.Action == plan.Adopt { // now that it is ours, the rules have a say
+		v.agents = slices.DeleteFunc(v.agents, func(a plan.Agent) bool { return a.ID == change.Agent })
+		return v.decideAnew(ctx, *change.After)
+	}
 	return wait
 }
 
@@ -98,6 +102,12 @@ func (v *visit) failed(ctx context.Context, change plan.Change, before Intent, s
 		return v.givenUp(ctx, change, before, err)
 	case waits && change.Action == plan.Create:
 		return v.undone(ctx, before, err)
+	case waits && v.intent.Making():
+		v.intent.Creates = before.Creates // it was put off, not lost
+		if save := v.Intents.SaveIntent(ctx, v.intent); save != nil {
+			return fmt.Errorf("save the intent: %w", save)
+		}
+		return err
 	case waits:
 		return err
 	case stopped:

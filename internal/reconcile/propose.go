@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -94,12 +95,35 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 		}
 		out.Catalogs[at.Name] = w.catalogs[at.Name]
 		out.Agents += len(agents)
-		out.add(plan.New(e.Settings, plan.World{
+		seen := plan.World{
 			Instance: at.Name, Now: out.Taken, Catalog: w.catalogs[at.Name], People: w.people, Agents: agents,
 			Complete: e.complete(), Tombstones: tombstones,
-		}))
+		}
+		p := plan.New(e.Settings, seen)
+		if slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Action == plan.Create || c.Action == plan.Replace }) {
+			others, err := at.others(ctx)
+			if err != nil {
+				return at.about(fmt.Errorf("look who has the usernames: %w", err))
+			}
+			seen.Agents = append(slices.Clone(agents), others...)
+			p = plan.New(e.Settings, seen)
+		}
+		out.add(p)
 	}
 	return nil
+}
+
+// others gives the agents that are not of this deployment, where the instance can
+// list them: who has a username that is wanted shows before Amazon Connect refuses
+// it.
+func (s Site) others(ctx context.Context) ([]plan.Agent, error) {
+	list, ok := s.Instance.(interface {
+		Others(ctx context.Context) iter.Seq2[plan.Agent, error]
+	})
+	if !ok {
+		return nil, nil
+	}
+	return collect(list.Others(ctx), func(int) {})
 }
 
 // leavers reads those one by one who own an agent and are not listed: only so it

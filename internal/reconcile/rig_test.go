@@ -80,7 +80,7 @@ func newRig(t *testing.T, change func(*simconnect.Settings), adapt ...func(*conn
 		},
 		Directory: r.people, Instances: []reconcile.Site{{Instance: instance}},
 		Queue: r.store, Index: r.store, Intents: r.store, Notes: r.store, Tombstones: r.store, Guard: r.store, Journal: r.store,
-		Scope: "rig",
+		Scope:    "rig",
 		Attempts: 20, Now: r.clock.Now, Random: func() float64 { return 0.5 },
 		Observe: func(o reconcile.Outcome) { r.outcomes = append(r.outcomes, o) },
 	}

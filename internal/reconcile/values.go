@@ -135,7 +135,7 @@ type Intent struct {
 	Taken    time.Time    // when Amazon Connect first called the username taken; zero: it did not
 }
 
-// Creates reports whether the change makes an agent, so that its outcome must be
+// Making reports whether the change makes an agent, so that its outcome must be
 // found out before anything else.
 func (i Intent) Making() bool { return i.Username != "" }
 
@@ -185,6 +185,7 @@ const (
 	EntryHold     EntryKind = "hold"     // a change waits for somebody to decide
 	EntryApproved EntryKind = "approved" // somebody approved a change
 	EntryRejected EntryKind = "rejected" // somebody rejected a change, or put a stay on a person
+	EntryAnchor   EntryKind = "anchor"   // a digest over the ends of all chains, of no person
 )
 
 // Query selects entries of the journal.

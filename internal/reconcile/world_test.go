@@ -224,7 +224,7 @@ func (w *world) restart() error {
 	w.ready, w.poked = false, false
 	w.gate = &gate{Memory: w.store, world: w}
 	c := reconcile.Config{
-		Settings: plan.Settings{Deployment: deployment, Policy: plan.CreateOnly, Personas: map[string]plan.Persona{}},
+		Settings:  plan.Settings{Deployment: deployment, Policy: plan.CreateOnly, Personas: map[string]plan.Persona{}},
 		Instances: []reconcile.Site{{Instance: entrance{w.port, w.gate}}},
 		Queue:     w.gate, Index: w.gate, Intents: w.gate, Notes: w.gate, Tombstones: w.gate, Guard: w.gate, Journal: w.gate,
 		Now: w.now, Random: func() float64 { return 0.5 },

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,6 +69,18 @@ func TestEraseLeavesNothing(t *testing.T) {
 		must(s.DropIntent(ctx, "00u1", fmt.Sprint("i", i)))
 	}
 	must(s.SaveIntent(ctx, reconcile.Intent{Person: "00u1", Instance: "open", Change: change(plan.Suspend)}))
+
+	// An earlier version left behind what it deleted.
+	careless, err := sql.Open("sqlite", source(path, "secure_delete(0)"))
+	must(err)
+	defer careless.Close()
+	for _, query := range []string{
+		`INSERT INTO facts SELECT '00u1', 'old' || value, 'g', '` + canary() + `', '` + canary() + `', 1, 1, 'e' FROM (WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 500) SELECT value FROM n)`,
+		`DELETE FROM facts WHERE group_id LIKE 'old%'`,
+	} {
+		_, err := careless.ExecContext(ctx, query)
+		must(err)
+	}
 
 	if found := canaries(t, path); found["test.db"]+found["test.db-wal"] < n {
 		t.Fatalf("%d canaries were written, and the files show %v", n, found)
@@ -160,11 +173,8 @@ func TestEraseInterrupted(t *testing.T) {
 	}
 	defer rows.Close()
 	rows.Next()
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		s.begun(t)
-		cancel()
-	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
 	if _, err := s.Erase(ctx, "00u1"); err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Fatalf("erase while somebody reads: got %v, want to be told to try again", err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // anchorKind is the kind of an entry that Anchor makes.
-const anchorKind = reconcile.EntryKind("anchor")
+const anchorKind = reconcile.EntryAnchor
 
 const (
 	sqlHeads      = `SELECT person, seq, hash FROM journal_heads WHERE person <> '' ORDER BY person`

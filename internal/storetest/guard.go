@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,14 +50,14 @@ func (f *fixture) holds(q reconcile.HoldQuery) []string {
 	f.must(err)
 	var texts []string
 	for _, h := range list {
-		text := h.ID + ":"
+		words := []string{h.ID + ":"}
 		for _, e := range h.Entries {
 			if e.Hold != h.ID || e.Instance != h.Instance || e.Cause != h.Cause {
 				f.Fatalf("the entry %+v is in the hold %+v", e, h)
 			}
-			text += " " + e.Person + "=" + string(e.State)
+			words = append(words, e.Person+"="+string(e.State))
 		}
-		texts = append(texts, text)
+		texts = append(texts, strings.Join(words, " "))
 	}
 	return texts
 }
@@ -69,9 +70,7 @@ func group(g string) func(*reconcile.Removal) {
 	return func(r *reconcile.Removal) { r.Kind, r.Group = reconcile.RemovalMembership, g }
 }
 
-func instance(name string) func(*reconcile.Removal) {
-	return func(r *reconcile.Removal) { r.Instance = name }
-}
+func us(r *reconcile.Removal) { r.Instance = "us" }
 
 func hash(h string) func(*reconcile.Removal) { return func(r *reconcile.Removal) { r.Hash = h } }
 
@@ -92,10 +91,10 @@ func testGuardWindows(f *fixture) {
 	// Moves, and other instances, have windows of their own.
 	for i := range 5 {
 		f.granted(fmt.Sprint("m", i), kind(reconcile.RemovalMove))
-		f.granted(fmt.Sprint("u", i), instance("us"))
+		f.granted(fmt.Sprint("u", i), us)
 	}
 	f.held("H2", "more than 5 moves in 15m0s", "m5", kind(reconcile.RemovalMove))
-	f.held("H3", manyRemovals, "u5", instance("us"))
+	f.held("H3", manyRemovals, "u5", us)
 	// So has each group, but for the long window that all removals share.
 	f.held("H4", "more than 5 removals in 24h0m0s", "g0", group("g"))
 	many := func(r *reconcile.Removal) { r.Owned = 50 } // 10 in the long window
@@ -118,6 +117,21 @@ func testGuardWindows(f *fixture) {
 	f.granted("s12", many)
 }
 
+// testGuardGroups fills the window of one group, which leaves room in another.
+func testGuardGroups(f *fixture) {
+	many := func(r *reconcile.Removal) { r.Owned = 1000 }
+	for i := range 5 {
+		f.granted(fmt.Sprint("g", i), group("g"), many)
+	}
+	f.held("H1", "more than 5 people left group g in 15m0s", "g5", group("g"), many)
+	f.granted("h0", group("h"), many)
+	f.granted("n0", group(""), many)
+	f.granted("s0", many)
+	f.granted("u0", group("g"), many, us)
+	f.clock.Advance(15 * time.Minute)
+	f.granted("g6", group("g"), many)
+}
+
 // testGuardAgain asks twice for what was granted.
 func testGuardAgain(f *fixture) {
 	start := f.clock.Now()
@@ -134,7 +148,7 @@ func testGuardAgain(f *fixture) {
 	f.granted("s3")
 	f.held("H1", manyRemovals, "s5")
 	f.same("somebody else's change of the same hash", f.reserve("s6", hash("hash-s3")).State, reconcile.ReservationHeld)
-	f.same("the same change elsewhere", f.reserve("s3", instance("us"), cliff).State, reconcile.ReservationHeld)
+	f.same("the same change elsewhere", f.reserve("s3", us, cliff).State, reconcile.ReservationHeld)
 	// Within the long window it is not counted again; after that it is another one.
 	f.clock.Advance(start.Add(24*time.Hour).Sub(f.clock.Now()) - time.Microsecond)
 	f.granted("s1", cliff)
@@ -148,7 +162,7 @@ func testGuardHolds(f *fixture) {
 	f.held("H1", "the group is empty", "b", cliff)
 	f.held("H1", "the group is empty", "a", cliff)
 	f.held("H2", "the group is gone", "c", func(r *reconcile.Removal) { r.Cliff = "the group is gone" })
-	f.held("H3", "the group is empty", "d", cliff, instance("us"))
+	f.held("H3", "the group is empty", "d", cliff, us)
 	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H3: d=waiting", "H2: c=waiting", "H1: a=waiting b=waiting"})
 	list, err := f.Holds(f.Context(), reconcile.HoldQuery{ID: "H1"})
 	f.must(err)
@@ -257,7 +271,7 @@ func testGuardReject(f *fixture) {
 	for _, person := range []string{"a", "b", "c"} {
 		f.held("H1", "the group is empty", person, cliff)
 	}
-	f.held("H2", "the group is empty", "d", cliff, instance("us"))
+	f.held("H2", "the group is empty", "d", cliff, us)
 	until := f.clock.Now().Add(48 * time.Hour)
 	f.clock.Advance(time.Minute)
 	at := f.clock.Now()
@@ -269,7 +283,7 @@ func testGuardReject(f *fixture) {
 	other.Person = "b"
 	f.stays(stay, other)
 	f.same("a", f.reserve("a"), reconcile.Reservation{State: reconcile.ReservationStayed, Stay: &stay})
-	f.same("a elsewhere", f.reserve("a", instance("us")).State, reconcile.ReservationStayed)
+	f.same("a elsewhere", f.reserve("a", us).State, reconcile.ReservationStayed)
 	f.held("H1", "the group is empty", "c", cliff)
 	// What has expired can still be rejected: that takes nothing from anybody.
 	f.clock.Advance(24 * time.Hour)

@@ -66,7 +66,7 @@ type Erased = struct {
 }
 
 // anchor is the kind of an entry that Anchor makes.
-const anchor = reconcile.EntryKind("anchor")
+const anchor = reconcile.EntryAnchor
 
 // Reopener is a Backend that can be closed and opened again with all it stored,
 // as a new process would. Without it those tests are left out.
@@ -132,6 +132,7 @@ func tests() map[string]func(*fixture) {
 		"Drop":             testDrop,
 		"Erase":            testErase,
 		"GuardWindows":     testGuardWindows,
+		"GuardGroups":      testGuardGroups,
 		"GuardAgain":       testGuardAgain,
 		"GuardHolds":       testGuardHolds,
 		"GuardAnew":        testGuardAnew,
