@@ -315,7 +315,7 @@ func (w *world) count(c plan.Change, was simconnect.Agent) {
 	}
 	for _, h := range holds {
 		for _, e := range h.Entries {
-			if e.State == reconcile.HoldWaiting {
+			if e.State == reconcile.HoldWaiting && e.Agent == was.ID {
 				w.fault("%s of agent %s went, and waits in hold %s", c.Action, was.ID, h.ID)
 			}
 		}
