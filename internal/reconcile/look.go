@@ -383,6 +383,9 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 	case slices.ContainsFunc(p.Changes, v.repeated):
 		return nil // it is made once more, or for the first time
 	case v.intent.Making():
+		if err := v.retired(ctx, agents); err != nil {
+			return err
+		}
 		return v.drop(ctx)
 	}
 	change := v.intent.Change
@@ -395,6 +398,29 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 		return v.done(ctx, *change, "", change.Reason+"; the answer was lost")
 	}
 	return v.drop(ctx)
+}
+
+// retired records that the open intent, which replaces an agent, got as far as to
+// retire the old one and no farther.
+func (v *visit) retired(ctx context.Context, agents []plan.Agent) error {
+	c := v.intent.Change
+	if c == nil || c.Action != plan.Replace {
+		return nil
+	}
+	at := slices.IndexFunc(agents, func(a plan.Agent) bool { return a.ID == c.Agent })
+	if at < 0 || !v.owns(agents[at]) || agents[at].State != plan.StateRetired {
+		return nil
+	}
+	known := Known{Instance: v.at.Name, Owner: v.work.Person, Agent: c.Agent, Retired: true, Group: agents[at].Group}
+	if err := v.Index.Remember(ctx, known); err != nil {
+		return fmt.Errorf("remember agent %s: %w", c.Agent, err)
+	}
+	v.making = false // a look that was cut short may have said so
+	_, err := v.record(ctx, Entry{
+		Kind: EntryChange, Action: plan.Suspend, Agent: c.Agent, Reason: c.Reason + "; the agent was retired, and the new one could not be made",
+		Before: c.Before, After: c.Parked,
+	})
+	return err
 }
 
 // repeated reports whether a change does what the open intent was about.
