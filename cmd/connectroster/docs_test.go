@@ -14,6 +14,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,11 @@ func TestConcepts(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := readPage(string(text))
+	for _, want := range []string{"Persona", "Rule", "Authority", "Plan", "Ownership and adoption", "Policy", "Leaver", "Guard", "Hold", "Stay", "Tombstone", "Journal", "Several instances"} {
+		if !slices.ContainsFunc(p.sections, func(s *section) bool { return s.title == want }) {
+			t.Errorf("%s lacks the section %q", name, want)
+		}
+	}
 	dir := t.TempDir()
 	for _, s := range p.sections {
 		if len(s.runs) == 0 {
@@ -228,7 +235,8 @@ func (p *page) shows(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	got = p.mask(ts, got)
 	r.got, r.finished = got, true
-	if diff := cmp.Diff(gaps.ReplaceAllString(r.want, "  "), gaps.ReplaceAllString(got, "  ")); diff != "" && !*updateDocs {
+	lines := func(text string) []string { return strings.Split(gaps.ReplaceAllString(text, "  "), "\n") }
+	if diff := cmp.Diff(lines(r.want), lines(got)); diff != "" && !*updateDocs {
 		ts.Fatalf("docs/concepts.md:%d: $ %s (-page +real):\n%s\nTo write the page anew: go test ./cmd/connectroster -run TestConcepts -update-docs", r.at, r.command, diff)
 	}
 }
@@ -269,9 +277,11 @@ func (p *page) mask(ts *testscript.TestScript, text string) string {
 	for _, m := range masks {
 		text = m.what.ReplaceAllString(text, m.shown)
 	}
-	if u, err := user.Current(); err == nil {
-		text = regexp.MustCompile(`(Z  | by |: )`+regexp.QuoteMeta(u.Username)+`(  | said |;|\n)`).ReplaceAllString(text, "${1}"+somebody+"${2}")
+	name := "uid " + strconv.Itoa(os.Getuid())
+	if u, err := user.LookupId(strconv.Itoa(os.Getuid())); err == nil {
+		name = u.Username
 	}
+	text = regexp.MustCompile(`(Z  | by |: )`+regexp.QuoteMeta(name)+`(  | said |;|\n)`).ReplaceAllString(text, "${1}"+somebody+"${2}")
 	return strings.ReplaceAll(text, instance, ts.Getenv("INSTANCE"))
 }
 
