@@ -126,6 +126,10 @@ func (v *visit) remember(ctx context.Context, change plan.Change) error {
 	if !parks || change.Before == nil || change.Before.State != plan.StateActive {
 		return nil
 	}
+	// One that is there is of an earlier suspension, whose end was cut short.
+	if err := v.Tombstones.DropTombstone(ctx, change.Agent); err != nil {
+		return fmt.Errorf("forget what agent %s was before an earlier suspension: %w", change.Agent, err)
+	}
 	t := Tombstone{Instance: v.at.Name, Person: v.work.Person, Agent: *change.Before, Taken: v.Now()}
 	if err := v.Tombstones.SaveTombstone(ctx, t); err != nil {
 		return fmt.Errorf("remember agent %s before it is parked: %w", change.Agent, err)
@@ -235,7 +239,26 @@ func (v *visit) taken(ctx context.Context, change plan.Change) error {
 	case v.ours(holder):
 		return v.found(ctx, holder)
 	}
+	if change.Action == plan.Replace { // the old agent is retired by now
+		if err := v.reread(ctx, change.Agent); err != nil {
+			return err
+		}
+	}
 	return v.decideAnew(ctx, holder)
+}
+
+// reread puts an agent as it is now in the place of what the look read of it.
+func (v *visit) reread(ctx context.Context, agent string) error {
+	now, err := v.at.Instance.Agent(ctx, agent)
+	if err != nil {
+		return fmt.Errorf("read agent %s: %w", agent, err)
+	}
+	for i := range v.agents {
+		if v.agents[i].ID == agent {
+			v.agents[i] = now
+		}
+	}
+	return nil
 }
 
 // found makes an agent known that was ours all along, though the index did not

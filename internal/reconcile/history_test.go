@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"connectroster/internal/reconcile"
 	simconnect "connectroster/internal/sim/connect"
 	simokta "connectroster/internal/sim/okta"
 )
@@ -71,6 +72,8 @@ func verbs() map[string]verb {
 		"join":       {5, func(w *world, a, b int) error { _ = w.org.Join(w.user(a), w.group(b)); return nil }},
 		"leave":      {3, func(w *world, a, b int) error { _ = w.org.LeaveByRule(w.user(a), w.group(b)); return nil }},
 		"batch":      {1, batch},
+		"empty":      {1, func(w *world, _, b int) error { _ = w.org.EmptyGroup(w.group(b)); return nil }},
+		"transfer":   {1, func(w *world, a, b int) error { _ = w.org.MoveMembers(w.group(b), w.group(b+1), 50+a%2*50); return nil }},
 		"suspend":    {2, func(w *world, a, _ int) error { _ = w.org.Suspend(w.user(a)); return nil }},
 		"unsuspend":  {2, func(w *world, a, _ int) error { _ = w.org.Unsuspend(w.user(a)); return nil }},
 		"deactivate": {1, func(w *world, a, _ int) error { _ = w.org.Deactivate(w.user(a)); return nil }},
@@ -120,6 +123,20 @@ func verbs() map[string]verb {
 		"by-hand":     {2, byHand},
 		"hand-delete": {1, handDelete},
 		"hand-untag":  {1, handUntag},
+		"floor-move":  {3, floorMove},
+		"floor-right": {2, floorRight},
+		"floor-name":  {1, floorName},
+		"floor-quick": {1, floorQuick},
+		"twin":        {1, twin},
+		"cut":         {3, func(w *world, a, b int) error { w.cut, w.cutLate = a%6+1, b%2 == 1; return nil }},
+
+		// Those who decide.
+		"approve": {3, func(w *world, a, b int) error { return w.judge(a, b, true) }},
+		"reject":  {1, func(w *world, a, b int) error { return w.judge(a, b, false) }},
+		"unstay":  {1, func(w *world, a, _ int) error { return w.store.Unstay(w.ctx, w.user(a)) }},
+		"adopt":   {1, func(w *world, a, _ int) error { return w.order(reconcile.OrderAdopt, a, w.adopts) }},
+		"release": {1, func(w *world, a, _ int) error { return w.order(reconcile.OrderRelease, a, w.releases) }},
+		"restore": {1, restoreAgent},
 
 		// The process.
 		"crash":    {2, func(w *world, a, b int) error { w.gate.crash, w.gate.late = a%12+1, b%2 == 1; return nil }},
@@ -203,7 +220,7 @@ var (
 		"ida@example.com", "jo.k@example.com", "Kim.L@example.com", "li@example.com", "with+plus@example.com", strings.Repeat("long", 16) + "@example.com",
 	}
 	names = [][2]any{{"Ana", "Silva"}, {"José", nil}, {nil, "O'Neil"}, {nil, nil}, {"李", "小龙"}, {"Maria del Carmen", "Lopez Garcia"}}
-	waits = []time.Duration{time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, 20 * time.Minute, 3 * time.Hour, 26 * time.Hour, 30 * 24 * time.Hour}
+	waits = []time.Duration{time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, 20 * time.Minute, 3 * time.Hour, 26 * time.Hour, 4 * 24 * time.Hour}
 	// Back as far as may be; forward less than the time for which the engine waits
 	// for an agent to appear, beyond what the search lags. No wait by a clock holds
 	// against more.

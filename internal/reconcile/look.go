@@ -295,14 +295,16 @@ func (v *visit) holder(ctx context.Context, username string) (plan.Agent, error)
 // lookAgain tells when to look for the agent of an open intent next, if at all.
 // Calling once more is safe under the same username, which Amazon Connect gives
 // once. Somebody who has another username by now, or is to have no agent, could
-// get a second one later, so for them it looks on until no search can lag.
+// get a second one later, and an order does not call, so then it looks on until no
+// search can lag.
 func (v *visit) lookAgain() (due time.Time, again bool) {
 	n := v.intent.Looks
 	if n < len(v.Looks) {
 		return v.intent.Started.Add(v.Looks[n]), true
 	}
 	end := v.intent.Started.Add(v.Lag)
-	if v.wants(v.intent.Username) || !v.Now().Before(end) {
+	callsAgain := v.order.Kind != OrderRelease && v.order.Kind != OrderRestore && v.wants(v.intent.Username)
+	if callsAgain || !v.Now().Before(end) {
 		return time.Time{}, false
 	}
 	due = v.intent.Started.Add(v.Looks[len(v.Looks)-1] + time.Duration(n-len(v.Looks)+1)*time.Minute)
@@ -383,6 +385,9 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 	case slices.ContainsFunc(p.Changes, v.repeated):
 		return nil // it is made once more, or for the first time
 	case v.intent.Making():
+		if err := v.retired(ctx, agents); err != nil {
+			return err
+		}
 		return v.drop(ctx)
 	}
 	change := v.intent.Change
@@ -395,6 +400,29 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 		return v.done(ctx, *change, "", change.Reason+"; the answer was lost")
 	}
 	return v.drop(ctx)
+}
+
+// retired records that the open intent, which replaces an agent, got as far as to
+// retire the old one and no farther.
+func (v *visit) retired(ctx context.Context, agents []plan.Agent) error {
+	c := v.intent.Change
+	if c == nil || c.Action != plan.Replace {
+		return nil
+	}
+	at := slices.IndexFunc(agents, func(a plan.Agent) bool { return a.ID == c.Agent })
+	if at < 0 || !v.owns(agents[at]) || agents[at].State != plan.StateRetired {
+		return nil
+	}
+	known := Known{Instance: v.at.Name, Owner: v.work.Person, Agent: c.Agent, Retired: true, Group: agents[at].Group}
+	if err := v.Index.Remember(ctx, known); err != nil {
+		return fmt.Errorf("remember agent %s: %w", c.Agent, err)
+	}
+	v.making = false // a look that was cut short may have said so
+	_, err := v.record(ctx, Entry{
+		Kind: EntryChange, Action: plan.Suspend, Agent: c.Agent, Reason: c.Reason + "; the agent was retired, and the new one could not be made",
+		Before: c.Before, After: c.Parked,
+	})
+	return err
 }
 
 // repeated reports whether a change does what the open intent was about.

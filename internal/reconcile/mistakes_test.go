@@ -17,12 +17,32 @@ import (
 type mistake struct {
 	parts func(*reconcile.Config)
 	facts func(reconcile.Facts) reconcile.Facts
+	inner func(reconcile.Instance) reconcile.Instance // in the adapter
+}
+
+// port puts the mistake into the adapter, if it is one there.
+func (m mistake) port(to reconcile.Instance) reconcile.Instance {
+	if m.inner == nil {
+		return to
+	}
+	return m.inner(to)
 }
 
 // buildable is a mistake and the mode in which it shows.
 type buildable struct {
 	mistake
 	hookOnly bool
+	upsert   bool
+}
+
+func (b buildable) mode() mode {
+	switch {
+	case b.hookOnly:
+		return mode{policy: plan.CreateOnly}
+	case b.upsert:
+		return mode{api: true, policy: plan.UpsertOnly}
+	}
+	return mode{api: true, policy: plan.Sync}
 }
 
 // mistakes are those that the model must find.
@@ -79,7 +99,7 @@ func TestModelCatches(t *testing.T) {
 			t.Parallel()
 			b, generator := newBench(t), histories(40)
 			for n := range most {
-				if err := play(t.Context(), b, !m.hookOnly, m.mistake, generator.Example(n+1)); err != nil {
+				if err := play(t.Context(), b, m.mode(), m.mistake, generator.Example(n+1)); err != nil {
 					line, _, _ := strings.Cut(err.Error(), "\n")
 					t.Logf("found by history %d: %.200s", n+1, line)
 					return

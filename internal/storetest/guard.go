@@ -211,6 +211,21 @@ func testGuardAnew(f *fixture) {
 	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H3: a=waiting", "H2: a=superseded", "H1: a=superseded a=superseded"})
 }
 
+// testGuardAgents has a person with two agents, one of which was retired. What is
+// decided about the one says nothing of the other.
+func testGuardAgents(f *fixture) {
+	old := func(r *reconcile.Removal) { r.Agent, r.Hash = "old agent", "the old one" }
+	f.held("H1", "the group is empty", "a", cliff)
+	f.held("H1", "the group is empty", "a", cliff, old)
+	f.held("H1", "the group is empty", "a", cliff)
+	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H1: a=waiting a=waiting"})
+	f.same("decided", len(f.decide(reconcile.Decision{Hold: "H1", Approve: true, By: "eve"})), 2)
+	spent := reconcile.Reservation{State: reconcile.ReservationGranted, Hold: "H1"}
+	f.same("the one", f.reserve("a"), spent)
+	f.same("the other", f.reserve("a", old), spent)
+	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H1: a=spent a=spent"})
+}
+
 // decide decides now.
 func (f *fixture) decide(d reconcile.Decision) []reconcile.HoldEntry {
 	f.Helper()
