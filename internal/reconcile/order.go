@@ -64,9 +64,16 @@ func (e *Engine) pending(ctx context.Context, person string) (Order, error) {
 	return o, nil
 }
 
-// fulfilled strikes the order off.
+// fulfilled strikes the order off, unless another one has come meanwhile.
 func (l *look) fulfilled(ctx context.Context) error {
 	if l.order.Kind == "" {
+		return nil
+	}
+	now, err := l.pending(ctx, l.work.Person)
+	if err != nil {
+		return err
+	}
+	if now.Kind != l.order.Kind || now.By != l.order.By || !now.At.Equal(l.order.At) {
 		return nil
 	}
 	if err := l.note(ctx, noteOrder(l.work.Person), Order{}); err != nil {
@@ -83,14 +90,13 @@ func (v *visit) release(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(agents) > len(v.agents) || len(hidden) > 0 {
+		if len(hidden) > 0 {
 			return v.decide(ctx, agents, hidden)
 		}
+		v.agents = agents
 	}
-	if v.intent.Person != "" {
-		if err := v.drop(ctx); err != nil {
-			return err
-		}
+	if err := v.settleIntent(ctx, plan.Plan{}, v.agents); err != nil {
+		return err
 	}
 	for _, a := range v.agents {
 		if !v.owns(a) {
@@ -111,8 +117,8 @@ func (v *visit) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if v.intent.Person != "" {
-		if err := v.drop(ctx); err != nil {
+	if !v.intent.Making() { // what is about to appear is found by the next look
+		if err := v.settleIntent(ctx, plan.Plan{}, v.agents); err != nil {
 			return err
 		}
 	}
