@@ -35,7 +35,7 @@ func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes
 // parkedAgain reports whether a change only parks once more what was parked
 // already, so that it takes nothing from anybody that was not taken before.
 func (v *visit) parkedAgain(c plan.Change) bool {
-	return c.Action == plan.Suspend && c.Before != nil && c.Before.State != plan.StateActive
+	return c.Action == plan.Suspend && c.Before != nil && !c.Buries()
 }
 
 // free makes sure that a replacement will find its username free, before the old
@@ -208,18 +208,14 @@ func (v *visit) withdraw(ctx context.Context, p plan.Plan) error {
 			return fmt.Errorf("strike out what a sweep noted of agent %s: %w", k.Agent, err)
 		}
 	}
-	holds, err := v.Guard.Holds(ctx, HoldQuery{Person: v.work.Person})
-	if err != nil {
-		return fmt.Errorf("read what is held: %w", err)
-	}
-	for _, h := range holds {
-		if h.Instance != v.at.Name || !slices.ContainsFunc(h.Entries, HoldEntry.Open) {
-			continue
-		}
-		if err := v.Guard.Withdraw(ctx, v.work.Person, v.at.Name); err != nil {
-			return fmt.Errorf("withdraw what is held: %w", err)
-		}
-		return nil
+	return v.forgo(ctx)
+}
+
+// forgo lets go of what is held about the person and of the places that were taken
+// for them: whatever is to be taken from them next is another matter.
+func (v *visit) forgo(ctx context.Context) error {
+	if err := v.Guard.Withdraw(ctx, v.work.Person, v.at.Name); err != nil {
+		return fmt.Errorf("withdraw what is held: %w", err)
 	}
 	return nil
 }

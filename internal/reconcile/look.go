@@ -210,7 +210,7 @@ func (v *visit) describe(ctx context.Context, k Known) (*plan.Agent, error) {
 // knows, and the one that an open intent may have made. hidden is the username
 // that is taken by nobody who can be seen.
 func (v *visit) find(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
-	if v.order.Kind == OrderAdopt && !slices.ContainsFunc(v.agents, v.ours) && v.person.Username != "" {
+	if v.order.Kind == OrderAdopt && !v.intent.Making() && !slices.ContainsFunc(v.agents, v.ours) && v.person.Username != "" {
 		holder, err := v.holder(ctx, v.person.Username)
 		if err == nil {
 			return append(v.agents, holder), nil, nil
