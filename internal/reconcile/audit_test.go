@@ -214,6 +214,7 @@ func (w *world) born(c plan.Change, a, old simconnect.Agent, snaps []map[string]
 		w.fault("the agent of person %s was made for person %s", owner, c.Person)
 	}
 	w.owners[a.ID] = owner
+	w.moved[a.ID] = c.Action == plan.Replace && w.moved[c.Agent]
 }
 
 // loses checks that somebody may lose the use of an agent.
