@@ -445,7 +445,7 @@ func byHand(w *world, a, b int) error {
 	}, b)
 	agent, err := w.sim.AddAgent(simconnect.Agent{Username: pick(logins, a+b/4*8), IdentityInfo: simconnect.IdentityInfo{FirstName: "By", LastName: "Hand"}, Tags: tags})
 	if err == nil {
-		w.roster[agent.ID] = agent
+		w.roster[agent.ID], w.moved[agent.ID] = agent, true // adopted, it stays where its maker put it
 	}
 	return nil // the name can be taken
 }
