@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -213,6 +214,7 @@ func (w *world) born(c plan.Change, a, old simconnect.Agent, snaps []map[string]
 		w.fault("the agent of person %s was made for person %s", owner, c.Person)
 	}
 	w.owners[a.ID] = owner
+	w.moved[a.ID] = c.Action == plan.Replace && w.moved[c.Agent]
 }
 
 // loses checks that somebody may lose the use of an agent.
@@ -427,6 +429,9 @@ func (i entrance) Apply(ctx context.Context, change plan.Change) (id string, err
 		w.hangUp = cancel
 		defer cancel()
 		id, err = i.Instance.Apply(ctx, change)
+		if i.gate.gone {
+			runtime.Goexit()
+		}
 		done = err == nil
 		return err
 	})
@@ -455,7 +460,17 @@ func (t wire) RoundTrip(r *http.Request) (response *http.Response, err error) {
 			return nil, errors.New("connection reset by peer")
 		}
 	}
-	err = w.gate.write(func() (err error) { response, err = t.to.RoundTrip(r); return err })
-	w.onlyOne()
+	g := w.gate
+	ends := g.crash == 1
+	g.crash = max(g.crash-1, 0)
+	if !ends || g.late {
+		response, err = t.to.RoundTrip(r)
+		w.onlyOne()
+	}
+	if ends { // where the call comes from: this goroutine is in the middle of a request
+		g.gone = true
+		w.hangUp()
+		return nil, errors.New("the process ends")
+	}
 	return response, err
 }

@@ -27,7 +27,7 @@ func (w *world) converge() error {
 	}
 	if w.mode.policy == plan.Sync && len(w.shelved()) > 0 {
 		w.truth.Advance(grace + time.Hour)
-		if err := w.settle(1); err != nil {
+		if err := w.settle(2); err != nil { // somebody may get a name only when it is free
 			return err
 		}
 		for _, a := range w.shelved() {
@@ -39,13 +39,11 @@ func (w *world) converge() error {
 	return w.quiet()
 }
 
-// settle lets everything happen that is due or allowed: at least so many rounds,
-// and as long as something waits for a decision, which is an approval then.
+// settle lets everything happen that is due or allowed, until so many rounds in a
+// row left nothing to decide. What waits for a decision is approved.
 func (w *world) settle(rounds int) error {
-	for n := 0; ; n++ {
-		if n > 12 {
-			return errors.New("there is always something more to approve")
-		}
+	calm := 0
+	for range 15 {
 		if err := w.rest(); err != nil {
 			return err
 		}
@@ -63,10 +61,14 @@ func (w *world) settle(rounds int) error {
 			return err
 		}
 		w.truth.Advance(time.Hour) // what searches show lags no more
-		if n+1 >= rounds && approved == 0 && len(stays) == 0 {
+		if calm++; approved > 0 || len(stays) > 0 {
+			calm = 0
+		}
+		if calm == rounds {
 			return nil
 		}
 	}
+	return errors.New("there is always something more to approve")
 }
 
 // approveAll approves all that waits for a decision.

@@ -295,14 +295,16 @@ func (v *visit) holder(ctx context.Context, username string) (plan.Agent, error)
 // lookAgain tells when to look for the agent of an open intent next, if at all.
 // Calling once more is safe under the same username, which Amazon Connect gives
 // once. Somebody who has another username by now, or is to have no agent, could
-// get a second one later, so for them it looks on until no search can lag.
+// get a second one later, and an order does not call, so then it looks on until no
+// search can lag.
 func (v *visit) lookAgain() (due time.Time, again bool) {
 	n := v.intent.Looks
 	if n < len(v.Looks) {
 		return v.intent.Started.Add(v.Looks[n]), true
 	}
 	end := v.intent.Started.Add(v.Lag)
-	if v.wants(v.intent.Username) || !v.Now().Before(end) {
+	callsAgain := v.order.Kind != OrderRelease && v.order.Kind != OrderRestore && v.wants(v.intent.Username)
+	if callsAgain || !v.Now().Before(end) {
 		return time.Time{}, false
 	}
 	due = v.intent.Started.Add(v.Looks[len(v.Looks)-1] + time.Duration(n-len(v.Looks)+1)*time.Minute)
