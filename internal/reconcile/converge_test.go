@@ -165,6 +165,9 @@ func (w *world) arrived() error {
 		w.fault("person %s has no agent, and should have %+v", id, want)
 	}
 	w.inLine()
+	if err := w.decided(); err != nil {
+		return err
+	}
 	entries, err := w.store.Recent(w.ctx, reconcile.Query{Limit: 10_000})
 	if err != nil {
 		return err
@@ -212,6 +215,20 @@ func (w *world) arrived() error {
 		}
 	}
 	return errors.Join(w.faults...)
+}
+
+// decided finds out whether anything is still to be done to people who are in
+// line: what was approved must not lie in wait for another day.
+func (w *world) decided() error {
+	holds, err := w.store.Holds(w.ctx, reconcile.HoldQuery{Limit: 1000})
+	for _, h := range holds {
+		for _, e := range h.Entries {
+			if e.Open() && !w.twins[e.Person] && !w.meddled[e.Agent] {
+				w.fault("%s of agent %s is still %s in hold %s, and nothing is to be taken from them", e.Action, e.Agent, e.State, h.ID)
+			}
+		}
+	}
+	return err
 }
 
 // holder gives who has a username, whatever its case.

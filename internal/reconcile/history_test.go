@@ -101,9 +101,18 @@ func verbs() map[string]verb {
 		"log-fault":  {2, func(w *world, a, b int) error { return w.oktaFault("GET /api/v1/logs", pick(oktaFaults, a+b*3), a) }},
 		"user-fault": {2, func(w *world, a, b int) error { return w.oktaFault(pick(personReads, b), pick(oktaFaults, a+b*3), a) }},
 		"list-fault": {1, func(w *world, a, b int) error {
-			return w.oktaFault(pick(listReads, b), pick(append(thinner, oktaFaults...), a+b*3), a)
+			kinds := append(slices.Clone(thinner), oktaFaults...)
+			if w.lies == "about a person" {
+				kinds = oktaFaults
+			}
+			f := pick(kinds, a+b*3)
+			if f.Kind == simokta.FaultEmpty || f.Kind == simokta.FaultThin {
+				w.lies = "in lists"
+			}
+			return w.oktaFault(pick(listReads, b), f, a)
 		}},
-		"late-log": {1, lateLog},
+		"user-thin": {1, thinPerson},
+		"late-log":  {1, lateLog},
 		"old-cursors": {1, func(w *world, a, _ int) error {
 			return w.org.Configure(func(s *simokta.Settings) {
 				s.LogCursorLife = 24 * time.Hour
@@ -390,6 +399,16 @@ func (w *world) oktaFault(endpoint string, f simokta.Fault, n int) error {
 	return w.org.AddFaults(f)
 }
 
+// thinPerson leaves groups out of what Okta says of a person. It lies in one
+// place in a history: against two lies that agree there is no second source.
+func thinPerson(w *world, a, b int) error {
+	if w.lies == "in lists" {
+		return nil
+	}
+	w.lies = "about a person"
+	return w.oktaFault("GET /api/v1/users/{id}/groups", pick(thinner, b), a)
+}
+
 // shift lets the program run for a while: it delivers what waits, or catches up,
 // and works on whoever becomes due.
 func shift(w *world, a, b int) error {
@@ -445,7 +464,7 @@ func byHand(w *world, a, b int) error {
 	}, b)
 	agent, err := w.sim.AddAgent(simconnect.Agent{Username: pick(logins, a+b/4*8), IdentityInfo: simconnect.IdentityInfo{FirstName: "By", LastName: "Hand"}, Tags: tags})
 	if err == nil {
-		w.roster[agent.ID] = agent
+		w.roster[agent.ID], w.moved[agent.ID] = agent, true // adopted, it stays where its maker put it
 	}
 	return nil // the name can be taken
 }
