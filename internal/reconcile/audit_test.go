@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"runtime"
@@ -447,6 +448,10 @@ type wire struct {
 
 func (t wire) RoundTrip(r *http.Request) (response *http.Response, err error) {
 	w := t.world
+	if w.bug.blind != "" && strings.Contains(r.URL.Path, w.bug.blind) {
+		body := io.NopCloser(strings.NewReader(`{"QuickConnects":[],"ApproximateTotalCount":0}`))
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Request: r}, nil
+	}
 	if r.Method == http.MethodGet || strings.Contains(r.URL.Path, "search-") || strings.Contains(r.URL.Path, "userdata") {
 		return t.to.RoundTrip(r)
 	}

@@ -199,6 +199,17 @@ func (w *world) arrived() error {
 			w.fault("the journal does not tell that agent %s was parked or deleted", agent)
 		}
 	}
+	holds, err := w.store.Holds(w.ctx, reconcile.HoldQuery{Limit: 1000})
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		for _, e := range h.Entries {
+			if e.Open() {
+				w.fault("%s of agent %s of person %s is still %s in hold %s", e.Action, e.Agent, e.Person, e.State, h.ID)
+			}
+		}
+	}
 	if err := w.store.Verify(w.ctx, ""); err != nil {
 		w.fault("journal: %w", err)
 	}

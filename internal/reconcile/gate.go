@@ -196,7 +196,7 @@ func (v *visit) held(ctx context.Context, change plan.Change, answer Reservation
 // withdraw closes what is held about the person, if the plan takes nothing from
 // them any more, and strikes out what a sweep noted for their removal.
 func (v *visit) withdraw(ctx context.Context, p plan.Plan) error {
-	if len(v.agents) == 0 || slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return KindOf(c) != "" && !v.parkedAgain(c) }) {
+	if slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return KindOf(c) != "" && !v.parkedAgain(c) }) {
 		return nil
 	}
 	for _, k := range v.known {

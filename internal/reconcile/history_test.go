@@ -100,6 +100,9 @@ func verbs() map[string]verb {
 		"store-full": {1, func(w *world, a, _ int) error { w.full = a%3 + 1; return nil }},
 		"log-fault":  {2, func(w *world, a, b int) error { return w.oktaFault("GET /api/v1/logs", pick(oktaFaults, a+b*3), a) }},
 		"user-fault": {2, func(w *world, a, b int) error { return w.oktaFault(pick(personReads, b), pick(oktaFaults, a+b*3), a) }},
+		"half-groups": {2, func(w *world, a, b int) error {
+			return w.oktaFault("GET /api/v1/users/{id}/groups", simokta.Fault{Kind: simokta.FaultThin, Percent: 50}, a)
+		}},
 		"list-fault": {1, func(w *world, a, b int) error {
 			kinds := append(slices.Clone(thinner), oktaFaults...)
 			if w.lies == "about a person" {
