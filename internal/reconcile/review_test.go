@@ -294,3 +294,32 @@ func TestReleaseWithAnOpenCreation(t *testing.T) {
 		t.Errorf("the journal: %q, want %q", got, want)
 	}
 }
+
+// TestTwoAgentsHeldApart: what waits about one agent of a person says nothing of
+// another one. Somebody who leaves does not keep their access because the agent
+// that they had before a rename waits to be deleted.
+func TestTwoAgentsHeldApart(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	id := r.team(1)[0]
+	r.change(id, func(p *plan.Person) { p.Username = "costa@example.com" })
+	r.ask(id)
+	r.settle(time.Minute)
+	r.clock.Advance(8 * day)
+	r.sweep() // which is a first one again, so the deletion is held
+	r.settle(time.Minute)
+	if held := r.waiting(); len(held) != 1 || held[0].Action != plan.Delete {
+		t.Fatalf("held: %+v", held)
+	}
+	r.quit(id)
+	r.ask(id)
+	r.settle(time.Minute)
+	if !r.suspended(id) {
+		t.Errorf("is not suspended; held: %+v", r.waiting())
+	}
+	r.approve("")
+	r.settle(time.Minute)
+	if n := len(r.sim.Agents()); n != 1 {
+		t.Errorf("%d agents after the approval, want 1; held: %+v", n, r.waiting())
+	}
+}

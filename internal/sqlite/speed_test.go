@@ -71,7 +71,7 @@ func TestHotPaths(t *testing.T) {
 		{sqlTombstones, []any{`["a","b"]`}},
 		{sqlDropTombstone, []any{"a"}},
 		{sqlStay, []any{"p", 1}},
-		{sqlNewest, []any{"p", "eu"}},
+		{sqlNewest, []any{"p", "eu", "a"}},
 		{sqlReserved, []any{"h", "eu", "p", 1}},
 		{sqlLatest, []any{"eu"}},
 		{sqlEarlier, []any{"eu", 1}},

@@ -172,7 +172,7 @@ func (m *guardModel) cause(r reconcile.Removal) string {
 
 func (m *guardModel) newest(r reconcile.Removal) *reconcile.HoldEntry {
 	for _, e := range slices.Backward(m.entries) {
-		if e.Person == r.Person && e.Instance == r.Instance {
+		if e.Person == r.Person && e.Instance == r.Instance && e.Agent == r.Agent {
 			return e
 		}
 	}
