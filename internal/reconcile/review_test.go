@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -237,5 +238,88 @@ func TestOrderDuringALook(t *testing.T) {
 	r.settle(time.Minute)
 	if a := r.sim.Agents()[0]; a.Tags["connectroster:owner"] != "" {
 		t.Error("the agent was not released")
+	}
+}
+
+// TestAdoptionWithAnOpenCreation: an agent that may be about to appear goes before
+// an adoption, or the person would have two.
+func TestAdoptionWithAnOpenCreation(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	must(t, r.sim.ChangeSettings(func(s *simconnect.Settings) { s.ListLag = 5 * time.Minute }))
+	_, err := r.sim.AddAgent(simconnect.Agent{
+		Username: "costa@example.com", RoutingProfile: r.sim.RoutingProfileID("Billing"), SecurityProfiles: []string{r.sim.SecurityProfileID("Agent")},
+	})
+	must(t, err)
+	r.clock.Advance(time.Hour)
+	r.sweep()
+	must(t, r.sim.AddFaults(simconnect.Fault{Operation: "CreateUser", Commit: true, Kind: simconnect.FaultReset}))
+	r.hire("00u1")
+	r.ask("00u1")
+	r.work()
+	r.change("00u1", func(p *plan.Person) { p.Username = "costa@example.com" })
+	if err := r.engine.Order(t.Context(), reconcile.OrderAdopt, "tester", "00u1"); err != nil {
+		t.Fatal(err)
+	}
+	r.settle(2 * time.Hour)
+	n := 0
+	for _, a := range r.sim.Agents() {
+		if a.Tags["connectroster:owner"] == "00u1" && !strings.HasPrefix(a.Tags["connectroster:state"], "retired") {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("the person has %d agents", n)
+	}
+}
+
+// TestReleaseWithAnOpenCreation: a release is of the agent, too, that a creation
+// made whose answer was lost.
+func TestReleaseWithAnOpenCreation(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	must(t, r.sim.AddFaults(simconnect.Fault{Operation: "CreateUser", Commit: true, Kind: simconnect.FaultReset}))
+	r.hire("00u1")
+	r.ask("00u1")
+	r.work()
+	if err := r.engine.Order(t.Context(), reconcile.OrderRelease, "tester", "00u1"); err != nil {
+		t.Fatal(err)
+	}
+	r.settle(30 * time.Minute)
+	agents := r.sim.Agents()
+	if len(agents) != 1 || agents[0].Tags["connectroster:owner"] != "" {
+		t.Errorf("the agents: %+v", agents)
+	}
+	if want, got := []string{"change create", "change release"}, r.journal("00u1"); !slices.Equal(got, want) {
+		t.Errorf("the journal: %q, want %q", got, want)
+	}
+}
+
+// TestTwoAgentsHeldApart: what waits about one agent of a person says nothing of
+// another one. Somebody who leaves does not keep their access because the agent
+// that they had before a rename waits to be deleted.
+func TestTwoAgentsHeldApart(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	id := r.team(1)[0]
+	r.change(id, func(p *plan.Person) { p.Username = "costa@example.com" })
+	r.ask(id)
+	r.settle(time.Minute)
+	r.clock.Advance(8 * day)
+	r.sweep() // which is a first one again, so the deletion is held
+	r.settle(time.Minute)
+	if held := r.waiting(); len(held) != 1 || held[0].Action != plan.Delete {
+		t.Fatalf("held: %+v", held)
+	}
+	r.quit(id)
+	r.ask(id)
+	r.settle(time.Minute)
+	if !r.suspended(id) {
+		t.Errorf("is not suspended; held: %+v", r.waiting())
+	}
+	r.approve("")
+	r.settle(time.Minute)
+	if n := len(r.sim.Agents()); n != 1 {
+		t.Errorf("%d agents after the approval, want 1; held: %+v", n, r.waiting())
 	}
 }

@@ -39,7 +39,7 @@ const (
 	sqlOldStays = `DELETE FROM stays WHERE until <= ?`
 )
 
-// newest gives the newest entry of a person in an instance, without its change,
+// newest gives the newest entry about an agent of a person, without its change,
 // and its row; nil if there is none.
 func newest(t *tx, person, instance, agent string) (*reconcile.HoldEntry, int64, error) {
 	e, id, _, err := scanHoldEntry(t.row(sqlNewest, person, instance, agent))

@@ -215,6 +215,9 @@ func testGuardAnew(f *fixture) {
 	f.same("decided", len(decided), 1)
 	f.held("H3", "the group is empty", "a", hash("a third"))
 	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H3: a=waiting", "H2: a=superseded", "H1: a=superseded a=superseded"})
+	// What waits about one agent of a person says nothing of another one.
+	f.granted("a", hash("of another agent"), func(r *reconcile.Removal) { r.Agent = "another" })
+	f.held("H3", "the group is empty", "a", hash("a third"))
 }
 
 // testGuardAgents has a person with two agents, one of which was retired. What is
