@@ -26,7 +26,11 @@ func (w *world) converge() error {
 		return err
 	}
 	if w.mode.policy == plan.Sync && len(w.shelved()) > 0 {
-		w.truth.Advance(grace + time.Hour)
+		w.truth.Advance(grace/2 + time.Hour) // too early to delete anything
+		if err := w.rest(); err != nil {
+			return err
+		}
+		w.truth.Advance(grace / 2)
 		if err := w.settle(2); err != nil { // somebody may get a name only when it is free
 			return err
 		}
