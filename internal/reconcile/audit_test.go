@@ -153,6 +153,9 @@ func (w *world) audit(c plan.Change, before map[string]simconnect.Agent, done bo
 			w.roster[id] = is
 		}
 	}
+	if c.Action == plan.Adopt { // what the floor chose stays
+		w.moved[c.Agent] = true
+	}
 	if is, there := after[c.Agent]; done && c.Action == plan.Suspend && (!there || !w.parked(is)) {
 		w.fault("agent %s was suspended, and keeps routing profile %s and security profiles %v", c.Agent, is.RoutingProfile, is.SecurityProfiles)
 	}

@@ -26,7 +26,11 @@ func (w *world) converge() error {
 		return err
 	}
 	if w.mode.policy == plan.Sync && len(w.shelved()) > 0 {
-		w.truth.Advance(grace + time.Hour)
+		w.truth.Advance(grace/2 + time.Hour) // too early to delete anything
+		if err := w.rest(); err != nil {
+			return err
+		}
+		w.truth.Advance(grace / 2)
 		if err := w.settle(2); err != nil { // somebody may get a name only when it is free
 			return err
 		}
@@ -274,8 +278,9 @@ func (w *world) missing() map[string]wish {
 	return missing
 }
 
-// blocked counts the names that nobody gets since an agent that no sweep shows us
-// has them: those who want them are looked at by every sweep.
+// blocked counts whom every sweep has looked at: for each name that nobody gets,
+// since an agent that no sweep shows us has it, somebody who wants it; and those
+// who are undecided.
 func (w *world) blocked() int {
 	names := map[string]bool{}
 	for id, want := range w.wishes() {
@@ -285,7 +290,19 @@ func (w *world) blocked() int {
 			names[strings.ToLower(want.Username)] = true
 		}
 	}
-	return len(names)
+	return len(names) + w.undecided()
+}
+
+// undecided counts those whom no list names and whose status says nothing of
+// whether they left: a sweep takes them for leavers, and each look finds out more.
+func (w *world) undecided() int {
+	n := 0
+	for id, p := range w.people() {
+		_, has := w.agentOf(id)
+		listed := slices.ContainsFunc(w.offices, func(o office) bool { return slices.Contains(p.groups, o.group) })
+		n += ones(w.mode.policy == plan.Sync && has && !listed && !slices.Contains(entitling, p.status) && !left(w.people(), id, w.offices))
+	}
+	return n
 }
 
 // inLine compares the agents with the oracle, where the policy allows more than

@@ -72,6 +72,7 @@ func verbs() map[string]verb {
 		"join":       {5, func(w *world, a, b int) error { _ = w.org.Join(w.user(a), w.group(b)); return nil }},
 		"leave":      {3, func(w *world, a, b int) error { _ = w.org.LeaveByRule(w.user(a), w.group(b)); return nil }},
 		"batch":      {1, batch},
+		"exodus":     {1, exodusOf},
 		"empty":      {1, func(w *world, _, b int) error { _ = w.org.EmptyGroup(w.group(b)); return nil }},
 		"transfer":   {1, func(w *world, a, b int) error { _ = w.org.MoveMembers(w.group(b), w.group(b+1), 50+a%2*50); return nil }},
 		"suspend":    {2, func(w *world, a, _ int) error { _ = w.org.Suspend(w.user(a)); return nil }},
@@ -284,6 +285,21 @@ func (w *world) hire(a, b int, status string) error {
 func batch(w *world, _, b int) error {
 	for _, id := range w.users {
 		_ = w.org.JoinByRule(id, w.group(b))
+	}
+	return nil
+}
+
+// exodusOf has everybody leave at once.
+func exodusOf(w *world, a, b int) error {
+	for _, id := range w.users {
+		switch a % 3 {
+		case 0:
+			_ = w.org.Suspend(id)
+		case 1:
+			_ = w.org.Deactivate(id)
+		default:
+			_ = w.org.Leave(id, w.group(b))
+		}
 	}
 	return nil
 }

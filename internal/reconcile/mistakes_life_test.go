@@ -12,15 +12,38 @@ import (
 	"connectroster/internal/reconcile"
 )
 
+// exodus has four people suspended at once.
+const exodus = `
+	hire 0 0
+	hire 1 0
+	hire 2 0
+	hire 3 0
+	shift 0 0
+	exodus 0 0
+	shift 0 0
+`
+
 // mistakesOfLife are those about what happens to agents that exist.
 var mistakesOfLife = map[string]buildable{
 	"the guard always grants": guardFault("one too many", func(reconcile.Removal, reconcile.Reservation) reconcile.Reservation {
 		return reconcile.Reservation{State: reconcile.ReservationGranted}
-	}),
+	}).in(exodus),
 	"the guard grants one too many": settingsFault("one too many", func(c *reconcile.Config) {
 		c.Limits.StatusCount, c.Limits.GroupCount, c.Limits.LongCount, c.Limits.MoveCount = limits.StatusCount+1, limits.GroupCount+1, limits.LongCount+1, limits.MoveCount+1
-	}),
-	"a window is too short":              settingsFault("one too many", func(c *reconcile.Config) { c.Limits.Short, c.Limits.Long = time.Minute, 2*time.Hour }),
+	}).in(exodus),
+	"a window is too short": settingsFault("one too many", func(c *reconcile.Config) { c.Limits.Short = time.Minute }).in(`
+		hire 0 0
+		hire 1 0
+		hire 2 0
+		hire 3 0
+		shift 0 0
+		suspend 0 0
+		suspend 1 0
+		shift 0 0
+		wait 3 0
+		suspend 2 0
+		shift 0 0
+	`),
 	"a hold lets go what it held before": settingsFault("waits in hold", func(c *reconcile.Config) { c.Guard = leaky{c.Guard} }),
 	"a stay does not count": guardFault("was to be left alone", func(_ reconcile.Removal, r reconcile.Reservation) reconcile.Reservation {
 		if r.State == reconcile.ReservationStayed {
@@ -39,8 +62,16 @@ var mistakesOfLife = map[string]buildable{
 	"a sweep finds nobody at home": settingsFault("lost agent", func(c *reconcile.Config) {
 		c.Index = marking{c.Index, func(k *reconcile.Known) { k.Absent = c.Now() }}
 	}),
-	"nothing is remembered of suspended agents":    settingsFault("is not remembered", func(c *reconcile.Config) { c.Tombstones = noTombstones{c.Tombstones} }),
-	"what was remembered is not read":              settingsFault("came back with", func(c *reconcile.Config) { c.Tombstones = lostTombstones{c.Tombstones} }),
+	"nothing is remembered of suspended agents": settingsFault("is not remembered", func(c *reconcile.Config) { c.Tombstones = noTombstones{c.Tombstones} }),
+	"what was remembered is not read": settingsFault("came back with", func(c *reconcile.Config) { c.Tombstones = lostTombstones{c.Tombstones} }).in(`
+		hire 0 0
+		shift 0 0
+		floor-move 0 1
+		suspend 0 0
+		shift 0 0
+		unsuspend 0 0
+		shift 0 0
+	`),
 	"a suspended agent is taken for an active one": stateFault("", plan.StateSuspended),
 	"a retired agent is taken for an active one":   stateFault("", plan.StateRetired),
 	"suspending writes the tags alone": inside("was suspended, and keeps", func(ctx context.Context, to reconcile.Instance, c plan.Change) (string, error) {
@@ -64,15 +95,27 @@ var mistakesOfLife = map[string]buildable{
 		_, err = to.Apply(ctx, park)
 		return id, err
 	}),
-	"agents are deleted too early":    settingsFault("after it was parked", func(c *reconcile.Config) { c.Settings.Leavers.DeleteAfter /= 2 }),
-	"agents are never deleted":        settingsFault("is still there after the grace", func(c *reconcile.Config) { c.Settings.Leavers.DeleteAfter = 0 }),
-	"the floor's choice is undone":    settingsFault("from where the floor put it", authority(plan.FieldRouting, plan.Enforce)),
-	"the floor may give rights":       settingsFault("and should be", authority(plan.FieldSecurity, plan.Initial)),
-	"the rules never move anybody":    settingsFault("and should be", authority(plan.FieldRouting, plan.Ignore)),
-	"agents are adopted unasked":      settingsFault("which is not person", func(c *reconcile.Config) { c.Notes = takesAll{c.Notes} }),
-	"quick connects are left":         {by: "a quick connect leads to it", mistake: mistake{blind: "search-quick-connects"}},
-	"sweeps do not look at leavers":   settingsFault("", func(c *reconcile.Config) { c.Queue = noLeavers{c.Queue} }),
-	"half a change is taken for done": inside("", halfDone),
+	"agents are deleted too early": settingsFault("after it was parked", func(c *reconcile.Config) { c.Settings.Leavers.DeleteAfter /= 2 }),
+	"agents are never deleted":     settingsFault("is still there after the grace", func(c *reconcile.Config) { c.Settings.Leavers.DeleteAfter = 0 }),
+	"the floor's choice is undone": rosyFault("from where the floor put it", func(a *plan.Agent) { delete(a.Answers, plan.FieldRouting) }).in(`
+		hire 0 0
+		shift 0 0
+		floor-move 0 1
+		sweep 0 0
+		work 0 0
+	`),
+	"the floor may give rights":     settingsFault("and should be", authority(plan.FieldSecurity, plan.Initial)),
+	"the rules never move anybody":  settingsFault("has the tags", authority(plan.FieldRouting, plan.Ignore)),
+	"agents are adopted unasked":    settingsFault("which is not person", func(c *reconcile.Config) { c.Notes = takesAll{c.Notes} }),
+	"quick connects are left":       {by: "a quick connect leads to it", mistake: mistake{blind: "search-quick-connects"}},
+	"sweeps do not look at leavers": settingsFault("", func(c *reconcile.Config) { c.Queue = noLeavers{c.Queue} }),
+	"half a change is taken for done": inside("was suspended, and keeps", halfDone).in(`
+		hire 0 0
+		shift 0 0
+		cut 1 0
+		suspend 0 0
+		shift 0 0
+	`),
 	"upsert-only is taken for sync": {upsert: true, by: "which policy upsert-only must not do", mistake: mistake{parts: func(c *reconcile.Config) {
 		c.Settings.Policy = plan.Sync
 		c.Settings.Personas["parked"] = persona("Parked", "No permissions")
@@ -175,18 +218,25 @@ func (lostTombstones) Tombstones(context.Context, ...string) (map[string]reconci
 
 // stateFault reads agents of a state as active.
 func stateFault(by string, state plan.State) buildable {
-	return settingsFault(by, func(c *reconcile.Config) { c.Instances[0].Instance = rosy{c.Instances[0].Instance, state} })
+	return rosyFault(by, func(a *plan.Agent) {
+		if a.State == state {
+			a.State, a.Since = plan.StateActive, time.Time{}
+		}
+	})
+}
+
+// rosyFault changes every agent that is read.
+func rosyFault(by string, change func(*plan.Agent)) buildable {
+	return settingsFault(by, func(c *reconcile.Config) { c.Instances[0].Instance = rosy{c.Instances[0].Instance, change} })
 }
 
 type rosy struct {
 	reconcile.Instance
-	state plan.State
+	change func(*plan.Agent)
 }
 
 func (r rosy) see(a plan.Agent) plan.Agent {
-	if a.State == r.state {
-		a.State, a.Since = plan.StateActive, time.Time{}
-	}
+	r.change(&a)
 	return a
 }
 
