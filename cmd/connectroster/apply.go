@@ -44,7 +44,7 @@ or somebody was refused or given up.`,
 		Example: `  connectroster apply monday.json
   connectroster apply --only ana.silva@example.com
   connectroster apply --yes --json > outcome.ndjson`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && len(only) > 0 {
 				return errors.New("--only is for a new plan; the one in the file says whom it is about")
@@ -208,7 +208,7 @@ func (t *teller) progress(now app.Progress) {
 	if !t.terminal {
 		if now.Done < now.Total && time.Since(t.told) >= tellEvery {
 			t.told = time.Now()
-			t.printer.line(fmt.Sprintf("%d of %d settled, about %s left", now.Done, now.Total, lasting(now.ETA)))
+			t.printer.line(fmt.Sprintf("%d of %d settled, %s left", now.Done, now.Total, approximately(now.ETA)))
 		}
 		return
 	}

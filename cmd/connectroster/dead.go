@@ -86,7 +86,7 @@ func deadShowCommand(o *remoteOptions) *cobra.Command {
 		Use:   "show USER",
 		Short: "Show why somebody was given up",
 		Long:  `Show why somebody was given up, and the last entries of the journal about them.`,
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, needsStore, func(ctx context.Context, r *remote, p *printer) error {
 				var d letter
@@ -115,7 +115,7 @@ func deadReplayCommand(o *remoteOptions) *cobra.Command {
 		Long: `Ask for people again who were given up: the daemon looks at them at once, with no
 attempts counted.`,
 		Example: "  connectroster dead replay 00u1abcd2EFGHijkl3m4",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    arguments(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.letters(cmd, args, http.MethodPost, "/replay", "%s is to be looked at again.")
 		},
@@ -131,7 +131,7 @@ func deadDropCommand(o *remoteOptions) *cobra.Command {
 event about a person, and a sweep that finds something to do, still has them looked
 at again.`,
 		Example: "  connectroster dead drop 00u1abcd2EFGHijkl3m4",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    arguments(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := agree(cmd, yes, fmt.Sprintf("This will drop %s.", count(len(args), "dead letter", "dead letters"))); err != nil {
 				return err

@@ -383,11 +383,15 @@ func (p *playground) join(ctx context.Context) error {
 }
 
 // await waits until every person has an outcome, but not for ever: thrice what
-// the quota needs is more than enough.
+// the quotas need is more than enough. Our share of Okta's rate limits is good for
+// some 150 people a minute.
 func (p *playground) await(ctx context.Context) {
 	limit := 2 * time.Minute
 	if p.options.rate > 0 {
 		limit += 3 * time.Duration(float64(p.options.people)/p.options.rate*float64(time.Second))
+	}
+	if !p.options.hookOnly {
+		limit += 3 * time.Duration(p.options.people) * time.Minute / 150
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -33,7 +33,7 @@ what stands in the person's profile, since it is asked to.
 Exit codes: 0 all went well; 1 something failed, or nobody knows the person.`,
 		Example: `  connectroster explain ana.silva@example.com
   connectroster explain 00u1abcd2EFGHijkl3m4 --json`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, needsReads, func(ctx context.Context, r *remote, p *printer) error {
 				var e app.Explained
@@ -58,7 +58,10 @@ func (p *printer) explained(e *app.Explained) {
 	if e.Name != "" {
 		who += "  " + p.paint(plain, e.Name)
 	}
-	p.line(who, p.paint(faint, "  "+e.Person), "  ", p.paint(plain, strings.ToLower(string(e.Status))+" in Okta"))
+	if e.Username != "" {
+		who += p.paint(faint, "  "+e.Person)
+	}
+	p.line(who, "  ", p.paint(plain, strings.ToLower(string(e.Status))+" in Okta"))
 	for _, i := range e.Instances {
 		p.explainedInstance(&i)
 	}

@@ -100,7 +100,7 @@ func holdsShowCommand(o *remoteOptions) *cobra.Command {
 		Long: `Show the changes that wait in a hold: whom they are about, what would be done and
 why. People are named by their username.`,
 		Example: "  connectroster holds show H3",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, needsStore, func(ctx context.Context, r *remote, p *printer) error {
 				var h reconcile.Hold
@@ -162,7 +162,7 @@ daemon looks at them again at once and makes each change, if it is still the one
 that was approved.`,
 		Example: `  connectroster holds approve H3
   connectroster holds approve H3 ana.silva@example.com --yes`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.decide(cmd, args, yes, "approve", map[string]any{"people": args[1:]})
 		},
@@ -181,7 +181,7 @@ func holdsRejectCommand(o *remoteOptions) *cobra.Command {
 stay on the people: nothing that takes access from them or moves them is done until
 it is over. Mend the cause in Okta meanwhile; holds unstay ends a stay early.`,
 		Example: `  connectroster holds reject H3 --why "the group was emptied by mistake" --until 2d`,
-		Args:    cobra.MinimumNArgs(1),
+		Args:    arguments(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.decide(cmd, args, yes, "reject", map[string]any{"people": args[1:], "why": why, "until": until})
 		},
@@ -222,7 +222,7 @@ func (o *remoteOptions) decide(cmd *cobra.Command, args []string, yes bool, verd
 			text = fmt.Sprintf("%s: rejected %s; the people are left as they are until %s.", d.Hold, count(len(d.Decided), "change", "changes"), moment(d.Until))
 		}
 		if d.Waiting > 0 {
-			text += fmt.Sprintf(" %d still wait.", d.Waiting)
+			text += " " + count(d.Waiting, "change still waits", "changes still wait") + "."
 		}
 		if o.offline && verdict == "approve" {
 			text += " They are made as soon as the daemon runs."
@@ -269,7 +269,7 @@ func holdsUnstayCommand(o *remoteOptions) *cobra.Command {
 		Short:   "End somebody's stay early",
 		Long:    `End the stay on a person. The daemon looks at them again at once.`,
 		Example: "  connectroster holds unstay ana.silva@example.com",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd, needsStore, func(ctx context.Context, r *remote, p *printer) error {
 				var answer map[string]string

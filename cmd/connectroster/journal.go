@@ -47,7 +47,7 @@ Exit codes: 0 all went well; 1 something failed, or the journal was tampered wit
   connectroster journal ana.silva@example.com --since 7d --kind change
   connectroster journal --follow
   connectroster journal --verify --offline`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q := entryQuery{kind: kind, limit: limit}
 			if len(args) > 0 {

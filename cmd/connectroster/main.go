@@ -59,6 +59,7 @@ agent that they have, and holds what waits for approval.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(
 		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
@@ -73,6 +74,27 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%s takes no arguments, but was given %q; see %s --help", cmd.CommandPath(), args, cmd.CommandPath())
 	}
 	return nil
+}
+
+// arguments refuses fewer words after the flags than least and more than most;
+// a negative most is without limit.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		_, wanted, _ := strings.Cut(cmd.Use, " ")
+		given := fmt.Sprintf("%q", args)
+		if len(args) == 0 {
+			given = "nothing"
+		}
+		return fmt.Errorf("%s takes %s, but was given %s; see %s --help", cmd.CommandPath(), wanted, given, cmd.CommandPath())
+	}
+}
+
+// wrongFlag says of a wrong flag where the right ones are listed.
+func wrongFlag(at *cobra.Command, err error) error {
+	return fmt.Errorf("%w; see %s --help", err, at.CommandPath())
 }
 
 // group makes a command that only holds others. Alone it shows its help; a word
@@ -96,7 +118,7 @@ func group(cmd *cobra.Command) *cobra.Command {
 		if wrong := at.ValidateArgs(at.Flags().Args()); at == cmd && wrong != nil {
 			return wrong
 		}
-		return err
+		return wrongFlag(at, err)
 	})
 	return cmd
 }

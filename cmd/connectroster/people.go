@@ -19,9 +19,9 @@ func adoptCommand() *cobra.Command {
 		Use:   "adopt USER... | --all",
 		Short: "Take over agents that were made by hand",
 		Long: `Take over the agents of the people named, where an agent that is nobody's has their
-username: our tags are written on it, and from then on it is kept as the rules say.
-Nothing else of the agent is changed in the same step: plan shows what differs from
-the rules, and apply, the next event or the nightly sweep changes it. An agent of
+username: our tags are written on it, and it is brought in line with the rules at
+once, as far as the policy goes: with create-only nothing but the tags is written.
+What the rules decide at creation alone stays as the floor has it. An agent of
 another deployment, or of somebody else, is refused.
 
 With --all it is done for everybody who is refused an agent because one that is
@@ -94,7 +94,7 @@ missing it is refused.
 
 Exit codes: 0 all went well; 1 something failed, or somebody was refused.`,
 		Example: `  connectroster restore ana.silva@example.com --why "wrong group rule" --until 2d`,
-		Args:    cobra.MinimumNArgs(1),
+		Args:    arguments(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.order(cmd, orderOf{path: "/v1/restore", people: args, why: why, until: until})
 		},
@@ -154,7 +154,7 @@ down again; --force does it all the same.
 
 Exit codes: 0 all went well; 1 something failed, or the person owns an agent.`,
 		Example: "  connectroster forget 00u1abcd2EFGHijkl3m4",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := agree(cmd, yes, "This will erase what is personal of "+sanitize(args[0])+", and cannot be undone."); err != nil {
 				return err

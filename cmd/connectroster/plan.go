@@ -39,9 +39,11 @@ written to either. The plan is grouped by action and by reason. It names people,
 since it is asked to show them.
 
 What is kept back says so: it waits in a hold, somebody put a stay on the person,
-or it would have to be approved. What will not be done is listed with the reason
-and what to do about it. At the end stand the numbers, and how long it would take
-at the rate that is configured for Amazon Connect.
+or all removals have to be approved at present. The limits of the guard are looked
+at when a change is about to be made, so more of what takes access away may be held
+then. What will not be done is listed with the reason and what to do about it. At
+the end stand the numbers, and how long it would take at the rate that is configured
+for Amazon Connect.
 
 A plan of everybody reads both sides completely: for 10,000 agents that is some
 20 calls of SearchUsers and some 50 of Okta's API.
@@ -282,9 +284,18 @@ func (p *printer) totals(doc *app.Document) {
 		text += fmt.Sprintf(" %d of these kept back.", n)
 	}
 	p.text(bold, "", 0, text)
-	operation, calls := busiest(doc.Calls)
-	p.text(plain, "", 0, fmt.Sprintf("It takes about %s at the present rate: %s, most of them %s (%d).",
-		lasting(doc.ETA), count(total(doc.Calls), "call", "calls"), operation, calls))
+	p.text(plain, "", 0, effort(doc))
+}
+
+// effort says how long a plan would take, and which operation it waits for.
+func effort(doc *app.Document) string {
+	operation, n := slowest(doc.Calls)
+	all := total(doc.Calls)
+	text := "At the configured rate this takes " + approximately(doc.ETA) + ": " + count(all, "call", "calls")
+	if n == all {
+		return fmt.Sprintf("%s of %s.", text, operation)
+	}
+	return fmt.Sprintf("%s, %d of them %s, the slowest.", text, n, operation)
 }
 
 func heldBack(doc *app.Document) []app.PlannedChange {
@@ -305,10 +316,14 @@ func total(calls map[string]int) int {
 	return n
 }
 
-// busiest is the operation with the most calls.
-func busiest(calls map[string]int) (operation string, n int) {
+// slowest is the operation with the most calls, since each has a rate of its own:
+// of several the one that writes.
+func slowest(calls map[string]int) (operation string, n int) {
+	reads := func(name string) bool {
+		return strings.HasPrefix(name, "Describe") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Search") || strings.HasPrefix(name, "Get")
+	}
 	for _, name := range slices.Sorted(maps.Keys(calls)) {
-		if calls[name] > n {
+		if calls[name] > n || calls[name] == n && reads(operation) && !reads(name) {
 			operation, n = name, calls[name]
 		}
 	}

@@ -282,6 +282,14 @@ func moment(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
+// approximately writes about how long something takes.
+func approximately(seconds float64) string {
+	if seconds < 1 {
+		return lasting(seconds)
+	}
+	return "about " + lasting(seconds)
+}
+
 // lasting writes a number of seconds for people.
 func lasting(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))

@@ -92,7 +92,9 @@ func (s *show) outcome(o reconcile.Outcome) {
 		s.line(o, o.Finished.Sub(o.Work.Since))
 		return
 	}
-	if s.people <= fewPeople || o.Refusal != nil || o.Err != nil {
+	// Of many people, whoever waits for a rate limit is no news.
+	again := o.Err != nil && o.Verdict.State == reconcile.Later
+	if s.people <= fewPeople || o.Refusal != nil || o.Err != nil && !again {
 		s.line(o, time.Since(joined))
 	}
 	if o.Verdict.State == reconcile.Later || s.settled[o.Work.Person] {

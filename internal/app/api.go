@@ -158,6 +158,13 @@ func (e *unknownError) Error() string {
 
 func (e *unknownError) Unwrap() error { return reconcile.ErrNotFound }
 
+// missingError says that something is not there, and what to do.
+type missingError string
+
+func (e missingError) Error() string { return string(e) }
+
+func (e missingError) Unwrap() error { return reconcile.ErrNotFound }
+
 // resolve finds the Okta ids of people who are named by an id, a login or a
 // username, each once, and what they were called. Whoever is kept here is known
 // without asking Okta: so are those whom Okta has forgotten.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func (a *App) hold(ctx context.Context, id string) (*reconcile.Hold, error) {
 		return nil, err
 	}
 	if len(holds) == 0 {
-		return nil, fmt.Errorf("hold %q: %w", id, reconcile.ErrNotFound)
+		return nil, missingError(fmt.Sprintf("there is no hold %q; connectroster holds list --all shows those that there are", id))
 	}
 	return &holds[0], nil
 }
@@ -92,7 +93,7 @@ func (a *App) decide(w http.ResponseWriter, r *http.Request, body decision, d re
 	// Once begun it is not left half-done by a client that goes away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitWithin)
 	defer cancel()
-	people, _, err := a.resolve(ctx, body.People)
+	people, called, err := a.resolve(ctx, body.People)
 	if err != nil {
 		reply(w, nil, err)
 		return
@@ -105,7 +106,7 @@ func (a *App) decide(w http.ResponseWriter, r *http.Request, body decision, d re
 	}
 	for _, id := range people {
 		if !slices.ContainsFunc(hold.Entries, func(e reconcile.HoldEntry) bool { return e.Person == id && e.State == reconcile.HoldWaiting }) {
-			fail(w, http.StatusConflict, fmt.Errorf("person %s has nothing that waits in %s", id, d.Hold))
+			fail(w, http.StatusConflict, fmt.Errorf("nothing of %s waits in %s; connectroster holds show %s shows what does", cmp.Or(called[id], id), d.Hold, d.Hold))
 			return
 		}
 	}
@@ -146,7 +147,7 @@ func (a *App) endStay(ctx context.Context, id string) error {
 		return err
 	}
 	if !slices.ContainsFunc(stays, func(s reconcile.Stay) bool { return s.Person == id }) {
-		return fmt.Errorf("stay of %s: %w", id, reconcile.ErrNotFound)
+		return missingError(fmt.Sprintf("there is no stay on %s; connectroster holds stays shows those that there are", id))
 	}
 	if err := a.guard.Unstay(ctx, id); err != nil {
 		return err
@@ -197,10 +198,15 @@ func (a *App) deadPerson(ctx context.Context, id string) (*deadPerson, error) {
 		return nil, err
 	}
 	if len(rows) == 0 {
-		return nil, fmt.Errorf("dead letter of %s: %w", id, reconcile.ErrNotFound)
+		return nil, notDead(id)
 	}
 	entries, err := a.backend.Recent(ctx, reconcile.Query{Person: id, Limit: explainEntries})
 	return &deadPerson{Waiting: rows[0], Journal: list(entries)}, err
+}
+
+// notDead says that somebody is no dead letter.
+func notDead(id string) error {
+	return missingError(id + " is not among those who were given up; connectroster dead list shows them")
 }
 
 // replayDead asks for a dead letter again. Doing so twice is harmless.
@@ -210,6 +216,9 @@ func (a *App) replayDead(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err := a.backend.Replay(r.Context(), id)
+	if errors.Is(err, reconcile.ErrNotFound) {
+		err = notDead(id)
+	}
 	reply(w, map[string]string{"person": id, "state": string(reconcile.StateDue)}, err)
 }
 

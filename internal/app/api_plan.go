@@ -143,7 +143,7 @@ func (a *App) postApply(w http.ResponseWriter, r *http.Request) {
 			fail(w, http.StatusBadRequest, fmt.Errorf("the plan has the version %d, and this program reads %d: make it anew", stored.Version, documentVersion))
 			return
 		case stored.Name != a.cfg.Name:
-			fail(w, http.StatusBadRequest, fmt.Errorf("the plan is for the deployment %q, and this is %q", stored.Name, a.cfg.Name))
+			fail(w, http.StatusBadRequest, fmt.Errorf("the plan is for the deployment %q, and this is %q: name the configuration of the other with --config, or make the plan anew", stored.Name, a.cfg.Name))
 			return
 		}
 		body.People = stored.People

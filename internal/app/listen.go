@@ -59,7 +59,7 @@ func (a *App) listen(ctx context.Context) error {
 func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
-			return nil, errors.New("a file that is no socket is in the way")
+			return nil, errors.New("a file that is no socket is in the way: remove it, or name another path")
 		}
 		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
 			return nil, errors.Join(errors.New("another process serves it"), conn.Close())

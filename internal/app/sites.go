@@ -90,12 +90,30 @@ func (a *App) check(ctx context.Context) error {
 		}
 	}
 	all.Wait()
+	errs = append(errs, a.twice())
 	for _, err := range errs {
 		if reconcile.IsTerminal(err) {
 			return err
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// twice refuses two names for one instance: what one gives, the other would take.
+// The configuration cannot tell where one of them is an alias.
+func (a *App) twice() error {
+	names := map[string]string{}
+	for _, s := range a.sites {
+		info := s.info.Load()
+		if info == nil {
+			continue
+		}
+		if other, twice := names[info.ID]; twice {
+			return reconcile.Terminal(fmt.Errorf("check the instances: %s and %s are the same instance, %s: give it one name under instances", other, s.name, info.ID))
+		}
+		names[info.ID] = s.name
+	}
+	return nil
 }
 
 func (s *site) check(ctx context.Context) error {

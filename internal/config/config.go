@@ -6,8 +6,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -298,6 +300,9 @@ type sealed struct {
 // content is at fault.
 func Load(path string, getenv func(string) string) (*Config, error) {
 	data, err := readFile(path, maxFile+1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read configuration: %w: write one as docs/configuration.md shows, or name another with --config", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}

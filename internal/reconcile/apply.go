@@ -22,6 +22,9 @@ func (v *visit) apply(ctx context.Context, change plan.Change) error {
 	if err != nil || !goes {
 		return err
 	}
+	if err := v.remember(ctx, change); err != nil {
+		return err
+	}
 	if err := v.make(ctx, v.resumed(change), hold); err != nil {
 		return err
 	}
@@ -34,9 +37,6 @@ func (v *visit) apply(ctx context.Context, change plan.Change) error {
 
 // make makes a change that may go.
 func (v *visit) make(ctx context.Context, change plan.Change, hold string) error {
-	if err := v.remember(ctx, change); err != nil {
-		return err
-	}
 	before := v.intent
 	v.making = true
 	v.intent = Intent{Person: change.Person, Instance: v.at.Name, Change: &change, Started: v.Now()}
@@ -120,10 +120,11 @@ func (v *visit) failed(ctx context.Context, change plan.Change, before Intent, s
 	return After(v.Looks[0], fmt.Errorf("the answer was lost, the agent may exist: %w", err))
 }
 
-// remember keeps an agent as it is before it is parked for the first time.
+// remember keeps an agent as it is before it is parked for the first time. What is
+// remembered of one in use is left from a suspension that came to nothing.
 func (v *visit) remember(ctx context.Context, change plan.Change) error {
 	parks := change.Action == plan.Suspend || change.Action == plan.Replace
-	if !parks || change.Before == nil || change.Before.State != plan.StateActive {
+	if !parks || change.Before == nil || change.Before.State == plan.StateSuspended || change.Before.State == plan.StateRetired {
 		return nil
 	}
 	// One that is there is of an earlier suspension, whose end was cut short.
@@ -192,7 +193,7 @@ func (v *visit) done(ctx context.Context, change plan.Change, hold, reason strin
 		err = v.Index.Forget(ctx, v.at.Name, change.Agent)
 	default:
 		err = v.Index.Remember(ctx, Known{
-			Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent,
+			Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Since: v.entry(change.Agent).Since,
 			Retired: change.After.State == plan.StateRetired, Group: change.After.Group,
 		})
 	}
@@ -211,6 +212,11 @@ func (v *visit) done(ctx context.Context, change plan.Change, hold, reason strin
 	if change.Action == plan.Resume || change.Action == plan.Delete || change.Action == plan.Release {
 		if err := v.Tombstones.DropTombstone(ctx, change.Agent); err != nil {
 			return fmt.Errorf("forget what agent %s was before: %w", change.Agent, err)
+		}
+	}
+	if change.Action == plan.Resume {
+		if err := v.forgo(ctx); err != nil {
+			return err
 		}
 	}
 	return v.drop(ctx)

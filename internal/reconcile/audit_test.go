@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"runtime"
@@ -152,6 +153,9 @@ func (w *world) audit(c plan.Change, before map[string]simconnect.Agent, done bo
 			w.roster[id] = is
 		}
 	}
+	if c.Action == plan.Adopt { // what the floor chose stays
+		w.moved[c.Agent] = true
+	}
 	if is, there := after[c.Agent]; done && c.Action == plan.Suspend && (!there || !w.parked(is)) {
 		w.fault("agent %s was suspended, and keeps routing profile %s and security profiles %v", c.Agent, is.RoutingProfile, is.SecurityProfiles)
 	}
@@ -214,6 +218,7 @@ func (w *world) born(c plan.Change, a, old simconnect.Agent, snaps []map[string]
 		w.fault("the agent of person %s was made for person %s", owner, c.Person)
 	}
 	w.owners[a.ID] = owner
+	w.moved[a.ID] = c.Action == plan.Replace && w.moved[c.Agent]
 }
 
 // loses checks that somebody may lose the use of an agent.
@@ -446,6 +451,10 @@ type wire struct {
 
 func (t wire) RoundTrip(r *http.Request) (response *http.Response, err error) {
 	w := t.world
+	if w.bug.blind != "" && strings.Contains(r.URL.Path, w.bug.blind) {
+		body := io.NopCloser(strings.NewReader(`{"QuickConnects":[],"ApproximateTotalCount":0}`))
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Request: r}, nil
+	}
 	if r.Method == http.MethodGet || strings.Contains(r.URL.Path, "search-") || strings.Contains(r.URL.Path, "userdata") {
 		return t.to.RoundTrip(r)
 	}

@@ -26,8 +26,12 @@ func (w *world) converge() error {
 		return err
 	}
 	if w.mode.policy == plan.Sync && len(w.shelved()) > 0 {
-		w.truth.Advance(grace + time.Hour)
-		if err := w.settle(1); err != nil {
+		w.truth.Advance(grace/2 + time.Hour) // too early to delete anything
+		if err := w.rest(); err != nil {
+			return err
+		}
+		w.truth.Advance(grace / 2)
+		if err := w.settle(2); err != nil { // somebody may get a name only when it is free
 			return err
 		}
 		for _, a := range w.shelved() {
@@ -39,13 +43,11 @@ func (w *world) converge() error {
 	return w.quiet()
 }
 
-// settle lets everything happen that is due or allowed: at least so many rounds,
-// and as long as something waits for a decision, which is an approval then.
+// settle lets everything happen that is due or allowed, until so many rounds in a
+// row left nothing to decide. What waits for a decision is approved.
 func (w *world) settle(rounds int) error {
-	for n := 0; ; n++ {
-		if n > 12 {
-			return errors.New("there is always something more to approve")
-		}
+	calm := 0
+	for range 15 {
 		if err := w.rest(); err != nil {
 			return err
 		}
@@ -63,10 +65,14 @@ func (w *world) settle(rounds int) error {
 			return err
 		}
 		w.truth.Advance(time.Hour) // what searches show lags no more
-		if n+1 >= rounds && approved == 0 && len(stays) == 0 {
+		if calm++; approved > 0 || len(stays) > 0 {
+			calm = 0
+		}
+		if calm == rounds {
 			return nil
 		}
 	}
+	return errors.New("there is always something more to approve")
 }
 
 // approveAll approves all that waits for a decision.
@@ -163,6 +169,9 @@ func (w *world) arrived() error {
 		w.fault("person %s has no agent, and should have %+v", id, want)
 	}
 	w.inLine()
+	if err := w.decided(); err != nil {
+		return err
+	}
 	entries, err := w.store.Recent(w.ctx, reconcile.Query{Limit: 10_000})
 	if err != nil {
 		return err
@@ -194,6 +203,17 @@ func (w *world) arrived() error {
 			w.fault("the journal does not tell that agent %s was parked or deleted", agent)
 		}
 	}
+	holds, err := w.store.Holds(w.ctx, reconcile.HoldQuery{Limit: 1000})
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		for _, e := range h.Entries {
+			if e.Open() {
+				w.fault("%s of agent %s of person %s is still %s in hold %s", e.Action, e.Agent, e.Person, e.State, h.ID)
+			}
+		}
+	}
 	if err := w.store.Verify(w.ctx, ""); err != nil {
 		w.fault("journal: %w", err)
 	}
@@ -210,6 +230,20 @@ func (w *world) arrived() error {
 		}
 	}
 	return errors.Join(w.faults...)
+}
+
+// decided finds out whether anything is still to be done to people who are in
+// line: what was approved must not lie in wait for another day.
+func (w *world) decided() error {
+	holds, err := w.store.Holds(w.ctx, reconcile.HoldQuery{Limit: 1000})
+	for _, h := range holds {
+		for _, e := range h.Entries {
+			if e.Open() && !w.twins[e.Person] && !w.meddled[e.Agent] {
+				w.fault("%s of agent %s is still %s in hold %s, and nothing is to be taken from them", e.Action, e.Agent, e.State, h.ID)
+			}
+		}
+	}
+	return err
 }
 
 // holder gives who has a username, whatever its case.
@@ -244,8 +278,9 @@ func (w *world) missing() map[string]wish {
 	return missing
 }
 
-// blocked counts the names that nobody gets since an agent that no sweep shows us
-// has them: those who want them are looked at by every sweep.
+// blocked counts whom every sweep has looked at: for each name that nobody gets,
+// since an agent that no sweep shows us has it, somebody who wants it; and those
+// who are undecided.
 func (w *world) blocked() int {
 	names := map[string]bool{}
 	for id, want := range w.wishes() {
@@ -255,7 +290,19 @@ func (w *world) blocked() int {
 			names[strings.ToLower(want.Username)] = true
 		}
 	}
-	return len(names)
+	return len(names) + w.undecided()
+}
+
+// undecided counts those whom no list names and whose status says nothing of
+// whether they left: a sweep takes them for leavers, and each look finds out more.
+func (w *world) undecided() int {
+	n := 0
+	for id, p := range w.people() {
+		_, has := w.agentOf(id)
+		listed := slices.ContainsFunc(w.offices, func(o office) bool { return slices.Contains(p.groups, o.group) })
+		n += ones(w.mode.policy == plan.Sync && has && !listed && !slices.Contains(entitling, p.status) && !left(w.people(), id, w.offices))
+	}
+	return n
 }
 
 // inLine compares the agents with the oracle, where the policy allows more than

@@ -72,6 +72,7 @@ func verbs() map[string]verb {
 		"join":       {5, func(w *world, a, b int) error { _ = w.org.Join(w.user(a), w.group(b)); return nil }},
 		"leave":      {3, func(w *world, a, b int) error { _ = w.org.LeaveByRule(w.user(a), w.group(b)); return nil }},
 		"batch":      {1, batch},
+		"exodus":     {1, exodusOf},
 		"empty":      {1, func(w *world, _, b int) error { _ = w.org.EmptyGroup(w.group(b)); return nil }},
 		"transfer":   {1, func(w *world, a, b int) error { _ = w.org.MoveMembers(w.group(b), w.group(b+1), 50+a%2*50); return nil }},
 		"suspend":    {2, func(w *world, a, _ int) error { _ = w.org.Suspend(w.user(a)); return nil }},
@@ -100,10 +101,22 @@ func verbs() map[string]verb {
 		"store-full": {1, func(w *world, a, _ int) error { w.full = a%3 + 1; return nil }},
 		"log-fault":  {2, func(w *world, a, b int) error { return w.oktaFault("GET /api/v1/logs", pick(oktaFaults, a+b*3), a) }},
 		"user-fault": {2, func(w *world, a, b int) error { return w.oktaFault(pick(personReads, b), pick(oktaFaults, a+b*3), a) }},
-		"list-fault": {1, func(w *world, a, b int) error {
-			return w.oktaFault(pick(listReads, b), pick(append(thinner, oktaFaults...), a+b*3), a)
+		"half-groups": {2, func(w *world, a, b int) error {
+			return w.oktaFault("GET /api/v1/users/{id}/groups", simokta.Fault{Kind: simokta.FaultThin, Percent: 50}, a)
 		}},
-		"late-log": {1, lateLog},
+		"list-fault": {1, func(w *world, a, b int) error {
+			kinds := append(slices.Clone(thinner), oktaFaults...)
+			if w.lies == "about a person" {
+				kinds = oktaFaults
+			}
+			f := pick(kinds, a+b*3)
+			if f.Kind == simokta.FaultEmpty || f.Kind == simokta.FaultThin {
+				w.lies = "in lists"
+			}
+			return w.oktaFault(pick(listReads, b), f, a)
+		}},
+		"user-thin": {1, thinPerson},
+		"late-log":  {1, lateLog},
 		"old-cursors": {1, func(w *world, a, _ int) error {
 			return w.org.Configure(func(s *simokta.Settings) {
 				s.LogCursorLife = 24 * time.Hour
@@ -276,6 +289,21 @@ func batch(w *world, _, b int) error {
 	return nil
 }
 
+// exodusOf has everybody leave at once.
+func exodusOf(w *world, a, b int) error {
+	for _, id := range w.users {
+		switch a % 3 {
+		case 0:
+			_ = w.org.Suspend(id)
+		case 1:
+			_ = w.org.Deactivate(id)
+		default:
+			_ = w.org.Leave(id, w.group(b))
+		}
+	}
+	return nil
+}
+
 func setStatus(w *world, a, b int) error {
 	_ = w.org.SetStatus(w.user(a), pick([]string{"LOCKED_OUT", "RECOVERY", "PASSWORD_EXPIRED", "ACTIVE", "PROVISIONED", "STAGED"}, b), "")
 	return nil
@@ -390,6 +418,16 @@ func (w *world) oktaFault(endpoint string, f simokta.Fault, n int) error {
 	return w.org.AddFaults(f)
 }
 
+// thinPerson leaves groups out of what Okta says of a person. It lies in one
+// place in a history: against two lies that agree there is no second source.
+func thinPerson(w *world, a, b int) error {
+	if w.lies == "in lists" {
+		return nil
+	}
+	w.lies = "about a person"
+	return w.oktaFault("GET /api/v1/users/{id}/groups", pick(thinner, b), a)
+}
+
 // shift lets the program run for a while: it delivers what waits, or catches up,
 // and works on whoever becomes due.
 func shift(w *world, a, b int) error {
@@ -445,7 +483,7 @@ func byHand(w *world, a, b int) error {
 	}, b)
 	agent, err := w.sim.AddAgent(simconnect.Agent{Username: pick(logins, a+b/4*8), IdentityInfo: simconnect.IdentityInfo{FirstName: "By", LastName: "Hand"}, Tags: tags})
 	if err == nil {
-		w.roster[agent.ID] = agent
+		w.roster[agent.ID], w.moved[agent.ID] = agent, true // adopted, it stays where its maker put it
 	}
 	return nil // the name can be taken
 }

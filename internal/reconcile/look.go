@@ -123,7 +123,7 @@ type visit struct {
 	catalog plan.Catalog
 	intent  Intent       // zero Person: none is open
 	making  bool         // the intent is of this very look
-	agents  []plan.Agent // those that the index knows
+	agents  []plan.Agent // those that the index knows, and those that were found besides
 	anew    bool         // the plan that is carried out was replaced by another one
 }
 
@@ -210,7 +210,7 @@ func (v *visit) describe(ctx context.Context, k Known) (*plan.Agent, error) {
 // knows, and the one that an open intent may have made. hidden is the username
 // that is taken by nobody who can be seen.
 func (v *visit) find(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
-	if v.order.Kind == OrderAdopt && !slices.ContainsFunc(v.agents, v.ours) && v.person.Username != "" {
+	if v.order.Kind == OrderAdopt && !v.intent.Making() && !slices.ContainsFunc(v.agents, v.ours) && v.person.Username != "" {
 		holder, err := v.holder(ctx, v.person.Username)
 		if err == nil {
 			return append(v.agents, holder), nil, nil
@@ -335,6 +335,7 @@ func (v *visit) plan(ctx context.Context, agents []plan.Agent, hidden []string) 
 
 // decide plans for the person and carries the plan out.
 func (v *visit) decide(ctx context.Context, agents []plan.Agent, hidden []string) error {
+	v.agents = agents // what was found besides must not be missing from a second plan
 	p, err := v.plan(ctx, agents, hidden)
 	if err != nil {
 		return err

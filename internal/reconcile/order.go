@@ -64,9 +64,16 @@ func (e *Engine) pending(ctx context.Context, person string) (Order, error) {
 	return o, nil
 }
 
-// fulfilled strikes the order off.
+// fulfilled strikes the order off, unless another one has come meanwhile.
 func (l *look) fulfilled(ctx context.Context) error {
 	if l.order.Kind == "" {
+		return nil
+	}
+	now, err := l.pending(ctx, l.work.Person)
+	if err != nil {
+		return err
+	}
+	if now.Kind != l.order.Kind || now.By != l.order.By || !now.At.Equal(l.order.At) {
 		return nil
 	}
 	if err := l.note(ctx, noteOrder(l.work.Person), Order{}); err != nil {

@@ -91,6 +91,7 @@ type world struct {
 	meanwhile []step // to happen right after a person was read
 	full      int    // so many times nothing can be stored
 	forged    int    // deliveries so far
+	lies      string // of what Okta leaves something out
 	arriving  []told // the delivery that is being received
 
 	waiting, events []string // uuids: without a delivery so far, and all

@@ -84,6 +84,7 @@ func TestHotPaths(t *testing.T) {
 		{sqlClose, []any{"spent", 1}},
 		{sqlAnyOpen, []any{"p", "eu"}},
 		{sqlWithdraw, []any{"p", "eu"}},
+		{sqlVacate, []any{"p", "eu"}},
 		{byPerson, personArgs},
 		{byID, idArgs},
 		{journal, journalArgs},

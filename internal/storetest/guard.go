@@ -187,9 +187,15 @@ func testGuardHolds(f *fixture) {
 	f.must(f.Withdraw(f.Context(), "h", ""))
 	f.held("H5", "the group is empty", "i", cliff) // nobody waits in H4
 	f.granted("h")                                 // what was withdrawn is as if it had never been held
+	f.granted("h", cliff)                          // it took its place
+	f.must(f.Withdraw(f.Context(), "h", "us"))
+	f.granted("h", cliff)
+	f.must(f.Withdraw(f.Context(), "h", ""))
+	f.held("H5", "the group is empty", "h", cliff) // and needs another one now
+	f.must(f.Withdraw(f.Context(), "h", ""))
 	f.restart()
 	f.held("H5", "the group is empty", "j", cliff)
-	f.same("holds", f.holds(reconcile.HoldQuery{Limit: 3}), []string{"H5: i=waiting j=waiting", "H4: g=withdrawn h=withdrawn", "H3: d=waiting"})
+	f.same("holds", f.holds(reconcile.HoldQuery{Limit: 3}), []string{"H5: h=withdrawn i=waiting j=waiting", "H4: g=withdrawn h=withdrawn", "H3: d=waiting"})
 }
 
 // testGuardAnew has changes that differ from what waits, and waits that are over.
@@ -209,6 +215,9 @@ func testGuardAnew(f *fixture) {
 	f.same("decided", len(decided), 1)
 	f.held("H3", "the group is empty", "a", hash("a third"))
 	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H3: a=waiting", "H2: a=superseded", "H1: a=superseded a=superseded"})
+	// What waits about one agent of a person says nothing of another one.
+	f.granted("a", hash("of another agent"), func(r *reconcile.Removal) { r.Agent = "another" })
+	f.held("H3", "the group is empty", "a", hash("a third"))
 }
 
 // testGuardAgents has a person with two agents, one of which was retired. What is

@@ -155,6 +155,11 @@ func (m *Memory) Withdraw(_ context.Context, person, instance string) error {
 			e.State = reconcile.HoldWithdrawn
 		}
 	}
+	for i, p := range m.places {
+		if p.person == person && p.instance == instance {
+			m.places[i].hash = ""
+		}
+	}
 	return nil
 }
 

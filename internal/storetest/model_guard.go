@@ -208,6 +208,11 @@ func (m *guardModel) withdraw(t *rapid.T) {
 			e.State = reconcile.HoldWithdrawn
 		}
 	}
+	for i, w := range m.went {
+		if w.Person == person && w.Instance == instance {
+			m.went[i].Hash = ""
+		}
+	}
 	if err := m.backend.Withdraw(m.outer.Context(), person, instance); err != nil {
 		t.Fatal(err)
 	}
