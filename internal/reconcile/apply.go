@@ -66,14 +66,16 @@ func (v *visit) make(ctx context.Context, change plan.Change, hold string) error
 
 // resumed gives the change that was cut short in the place of what is left of it,
 // since only its intent knows what was before, and why. In the creation that is
-// left of a replacement, it knows what the floor chose for the old agent.
+// left of a replacement, it knows what the floor chose for the old agent, as long as
+// that one is the person's.
 func (v *visit) resumed(change plan.Change) plan.Change {
 	old := v.intent.Change
 	if old == nil || !v.repeated(change) {
 		return change
 	}
 	if v.intent.Making() {
-		if change.Action == plan.Create && old.Action == plan.Replace {
+		still := func(a plan.Agent) bool { return a.ID == old.Agent && v.owns(a) }
+		if change.Action == plan.Create && old.Action == plan.Replace && slices.ContainsFunc(v.agents, still) {
 			return *old
 		}
 		return change
