@@ -35,7 +35,8 @@ func (w *world) converge() error {
 			return err
 		}
 		for _, a := range w.shelved() {
-			if left(w.people(), a.Tags["connectroster:owner"], w.offices) || stateOf(a) == "retired" {
+			due := w.now().Sub(w.parkedAt[a.ID]) > grace+2*time.Hour // a name that came free may have led to another replacement
+			if due && (left(w.people(), a.Tags["connectroster:owner"], w.offices) || stateOf(a) == "retired") {
 				w.fault("agent %s is still there after the grace: %v", a.ID, a.Tags)
 			}
 		}
