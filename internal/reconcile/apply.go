@@ -159,7 +159,7 @@ func (v *visit) created(ctx context.Context, change plan.Change, agent plan.Agen
 	v.made(change.Action, agent.ID)
 	known := []Known{{Instance: v.at.Name, Owner: v.work.Person, Agent: agent.ID, Since: v.Now(), Group: agent.Group}}
 	if change.Action == plan.Replace {
-		known = append(known, Known{Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Retired: true})
+		known = append(known, Known{Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Since: v.entry(change.Agent).Since, Retired: true})
 	}
 	if err := v.Index.Remember(ctx, known...); err != nil {
 		return fmt.Errorf("remember agent %s: %w", agent.ID, err)
@@ -184,7 +184,7 @@ func (v *visit) done(ctx context.Context, change plan.Change, hold, reason strin
 		err = v.Index.Forget(ctx, v.at.Name, change.Agent)
 	default:
 		err = v.Index.Remember(ctx, Known{
-			Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent,
+			Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Since: v.entry(change.Agent).Since,
 			Retired: change.After.State == plan.StateRetired, Group: change.After.Group,
 		})
 	}
