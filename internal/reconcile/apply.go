@@ -70,14 +70,16 @@ func (v *visit) make(ctx context.Context, change plan.Change, hold string) error
 
 // resumed gives the change that was cut short in the place of what is left of it,
 // since only its intent knows what was before, and why. In the creation that is
-// left of a replacement, it knows what the floor chose for the old agent.
+// left of a replacement, it knows what the floor chose for the old agent, as long as
+// that one is the person's.
 func (v *visit) resumed(change plan.Change) plan.Change {
 	old := v.intent.Change
 	if old == nil || !v.repeated(change) {
 		return change
 	}
 	if v.intent.Making() {
-		if change.Action == plan.Create && old.Action == plan.Replace {
+		still := func(a plan.Agent) bool { return a.ID == old.Agent && v.owns(a) }
+		if change.Action == plan.Create && old.Action == plan.Replace && slices.ContainsFunc(v.agents, still) {
 			return *old
 		}
 		return change
@@ -168,7 +170,7 @@ func (v *visit) created(ctx context.Context, change plan.Change, agent plan.Agen
 	v.made(change.Action, agent.ID)
 	known := []Known{{Instance: v.at.Name, Owner: v.work.Person, Agent: agent.ID, Since: v.Now(), Group: agent.Group}}
 	if change.Action == plan.Replace {
-		known = append(known, Known{Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Retired: true})
+		known = append(known, Known{Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Since: v.entry(change.Agent).Since, Retired: true})
 	}
 	if err := v.Index.Remember(ctx, known...); err != nil {
 		return fmt.Errorf("remember agent %s: %w", agent.ID, err)

@@ -19,7 +19,7 @@ func (w *world) converge() error {
 	if err := w.heal(); err != nil {
 		return err
 	}
-	if err := w.settle(2); err != nil {
+	if err := w.settle(); err != nil {
 		return err
 	}
 	if err := w.arrived(); err != nil {
@@ -31,11 +31,12 @@ func (w *world) converge() error {
 			return err
 		}
 		w.truth.Advance(grace / 2)
-		if err := w.settle(2); err != nil { // somebody may get a name only when it is free
+		if err := w.settle(); err != nil {
 			return err
 		}
 		for _, a := range w.shelved() {
-			if left(w.people(), a.Tags["connectroster:owner"], w.offices) || stateOf(a) == "retired" {
+			due := w.now().Sub(w.parkedAt[a.ID]) > grace+2*time.Hour // a name that came free may have led to another replacement
+			if due && (left(w.people(), a.Tags["connectroster:owner"], w.offices) || stateOf(a) == "retired") {
 				w.fault("agent %s is still there after the grace: %v", a.ID, a.Tags)
 			}
 		}
@@ -43,11 +44,11 @@ func (w *world) converge() error {
 	return w.quiet()
 }
 
-// settle lets everything happen that is due or allowed, until so many rounds in a
-// row left nothing to decide. What waits for a decision is approved.
-func (w *world) settle(rounds int) error {
-	calm := 0
+// settle lets everything happen that is due or allowed, until nothing was written
+// for an hour and nothing waits for a decision. What waits is approved.
+func (w *world) settle() error {
 	for range 15 {
+		writes := len(w.sim.Ledger())
 		if err := w.rest(); err != nil {
 			return err
 		}
@@ -65,14 +66,11 @@ func (w *world) settle(rounds int) error {
 			return err
 		}
 		w.truth.Advance(time.Hour) // what searches show lags no more
-		if calm++; approved > 0 || len(stays) > 0 {
-			calm = 0
-		}
-		if calm == rounds {
+		if approved == 0 && len(stays) == 0 && len(w.sim.Ledger()) == writes {
 			return nil
 		}
 	}
-	return errors.New("there is always something more to approve")
+	return errors.New("there is always something more to do or to approve")
 }
 
 // approveAll approves all that waits for a decision.

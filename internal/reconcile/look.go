@@ -414,7 +414,7 @@ func (v *visit) retired(ctx context.Context, agents []plan.Agent) error {
 	if at < 0 || !v.owns(agents[at]) || agents[at].State != plan.StateRetired {
 		return nil
 	}
-	known := Known{Instance: v.at.Name, Owner: v.work.Person, Agent: c.Agent, Retired: true, Group: agents[at].Group}
+	known := Known{Instance: v.at.Name, Owner: v.work.Person, Agent: c.Agent, Since: v.entry(c.Agent).Since, Retired: true, Group: agents[at].Group}
 	if err := v.Index.Remember(ctx, known); err != nil {
 		return fmt.Errorf("remember agent %s: %w", c.Agent, err)
 	}
