@@ -45,9 +45,10 @@ func (w *world) converge() error {
 }
 
 // settle lets everything happen that is due or allowed, until nothing was written
-// for an hour and nothing waits for a decision. What waits is approved.
+// in two rounds and nothing waits for a decision. What waits is approved.
 func (w *world) settle() error {
-	for range 15 {
+	calm := 0
+	for range 20 {
 		writes := len(w.sim.Ledger())
 		if err := w.rest(); err != nil {
 			return err
@@ -66,7 +67,10 @@ func (w *world) settle() error {
 			return err
 		}
 		w.truth.Advance(time.Hour) // what searches show lags no more
-		if approved == 0 && len(stays) == 0 && len(w.sim.Ledger()) == writes {
+		if calm++; approved > 0 || len(stays) > 0 || len(w.sim.Ledger()) > writes {
+			calm = 0
+		}
+		if calm == 2 { // the first round may have gone by what a search showed late
 			return nil
 		}
 	}

@@ -9,7 +9,6 @@ import (
 // The modes of most histories that are kept.
 var (
 	apiSync    = mode{api: true, policy: plan.Sync}
-	apiUpsert  = mode{api: true, policy: plan.UpsertOnly}
 	hookCreate = mode{policy: plan.CreateOnly}
 	hookUpsert = mode{policy: plan.UpsertOnly}
 )
@@ -97,6 +96,89 @@ var kept = map[string]struct {
 		late-log 1 0
 		activate 0 0
 		batch 1 7
+	`},
+	"a replacement finds its name taken by an agent that searches did not show": {apiSync, `
+		hire 0 0
+		batch 0 0
+		shift 0 0
+		login 0 1
+		by-hand 1 0
+		lag 7 0
+	`},
+	"a replacement is cut short, and the old agent loses its tags": {apiSync, `
+		hire 0 0
+		shift 0 0
+		create-fault 0 0
+		login 0 4
+		adopt 0 0
+		work 0 0
+		hand-untag 0 0
+	`},
+	"a new agent is updated before searches show it": {hookUpsert, `
+		lag 7 0
+		hire 0 0
+		deliver 4 0
+		shift 0 0
+		forge 6 5
+		shift 0 0
+	`},
+	"an order finds the answer to a creation lost": {hookUpsert, `
+		hire 0 4
+		name 0 0
+		store-full 0 0
+		join 0 1
+		name 0 2
+		sweep 0 0
+		leave 0 0
+		crash 7 1
+		deliver 6 0
+		join 0 0
+		replay 0 7
+		lag 3 0
+		deliver 0 0
+		work 0 0
+		restore 0 0
+	`},
+	"somebody with two agents leaves": {apiSync, `
+		hire 0 0
+		shift 0 0
+		away 4 0
+		twin 0 0
+		delete 0 0
+	`},
+	"the log tells of somebody whose id differs by case": {apiSync, `
+		hire 0 2
+		login 0 1
+		login 0 0
+		meanwhile 7 0
+		hire 2 0
+		sweep 0 0
+		work 0 0
+	`},
+	"an agent loses its tags while its suspension is held": {apiSync, `
+		hire 0 0
+		read-fault 1 2
+		catch-up 0 0
+		work 0 0
+		suspend 0 0
+		deliver 0 0
+		work 0 0
+		hand-untag 0 0
+	`},
+	"the floor moves somebody whose return was cut short, who then leaves again": {apiSync, `
+		hire 0 0
+		shift 0 0
+		suspend 0 0
+		shift 0 0
+		unsuspend 0 0
+		cut 3 1
+		work 0 0
+		floor-move 0 1
+		shift 0 0
+		suspend 0 0
+		shift 0 0
+		unsuspend 0 0
+		shift 0 0
 	`},
 }
 
