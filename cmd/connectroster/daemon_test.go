@@ -86,10 +86,12 @@ type setup struct {
 	format   string              // config key log.format
 	connect  simconnect.Settings // of the simulated instance; its zero value has no limits
 	away     bool                // Amazon Connect cannot be reached until arrive
+	life     bool                // the whole life of an agent: policy sync, with access to Okta's API
 }
 
 const (
 	hookSecret = "the-secret-of-these-tests"
+	apiToken   = "the-api-token-of-these-tests"
 	agentGroup = "Amazon Connect Agents"
 )
 
@@ -124,7 +126,7 @@ func newWorld(t *testing.T, s setup) *world {
 	if w.instance, err = simconnect.New(simconnect.Config{Settings: &s.connect}); err != nil {
 		t.Fatal(err)
 	}
-	if w.org, err = simokta.New(simokta.Config{AllowHTTP: true, Now: distinct()}); err != nil {
+	if w.org, err = simokta.New(simokta.Config{AllowHTTP: true, Now: distinct(), Tokens: []string{apiToken}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -169,8 +171,17 @@ func (w *world) configure(s setup) {
 	if s.format == "" {
 		s.format = "text"
 	}
+	policy, personas := "create-only", ""
+	if s.life {
+		w.instance.AddDemo()
+		server, url, err := serveLoopback(w.t.Context(), "127.0.0.1:0", w.org)
+		w.must(err)
+		w.t.Cleanup(func() { _ = server.Close() })
+		policy, personas = "sync", "  parked: {routing_profile: Parked, security_profiles: [No permissions]}\n"
+		s.config += fmt.Sprintf("okta: {org: %q, auth: {token: \"env:OKTA_API_TOKEN\"}, catch_up: 10s}\nleavers: {suspend_as: parked, delete_after: 7d}\n", url)
+	}
 	text := fmt.Sprintf(`name: tests
-policy: create-only
+policy: %s
 listen: %s
 admin_listen: %s
 socket: %q
@@ -178,11 +189,12 @@ allow_loopback: true
 connect: {instance: %s, region: eu-central-1, rate: %g, burst: 5}
 personas:
   agent: {routing_profile: Basic Routing Profile, security_profiles: [Agent]}
-rules:
+%srules:
   - {groups: [%s], persona: agent}
+  - {groups: ["/^Connect Queue (?<queue>.+)$/"], set: {routing_profile: "{queue}"}}
 store: {sqlite: %q}
 log: {level: debug, format: %s}
-%s`, w.listen, w.admin, w.socket(), s.instance, s.rate, agentGroup, w.database, s.format, s.config)
+%s`, policy, w.listen, w.admin, w.socket(), s.instance, s.rate, personas, agentGroup, w.database, s.format, s.config)
 	if err := os.WriteFile(w.file(), []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -236,7 +248,7 @@ func (w *world) run(env []string, name string, args ...string) *child {
 	c.cmd.Dir = w.dir
 	c.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + os.TempDir(),
-		"OKTA_HOOK_SECRET=" + hookSecret,
+		"OKTA_HOOK_SECRET=" + hookSecret, "OKTA_API_TOKEN=" + apiToken,
 		"AWS_ENDPOINT_URL_CONNECT=http://" + w.connect,
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
@@ -355,14 +367,14 @@ func (c *child) wait(within time.Duration) string {
 	return c.cmd.ProcessState.String()
 }
 
-// subscribe creates the event hook in the org and has it verified. The daemon
-// must be ready.
-func (w *world) subscribe() {
+// subscribe creates the event hook in the org, for events of membership and more
+// types, and has it verified. The daemon must be ready.
+func (w *world) subscribe(more ...string) {
 	w.t.Helper()
 	var err error
 	w.hook, err = w.org.AddHook(simokta.HookConfig{
 		Name: "connectroster", URI: w.url(), AuthValue: hookSecret,
-		Events: []string{"group.user_membership.add", "group.user_membership.remove"},
+		Events: append([]string{"group.user_membership.add", "group.user_membership.remove"}, more...),
 	})
 	if err != nil {
 		w.t.Fatal(err)

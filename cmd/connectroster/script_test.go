@@ -32,20 +32,25 @@ func TestScripts(t *testing.T) {
 		Dir:                 filepath.Join("..", "..", "testdata", "script"),
 		RequireExplicitExec: true,
 		Setup:               setupScript,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"http":  scriptHTTP,
-			"await": scriptAwait,
-			"subst": scriptSubst,
-			"catch": scriptCatch,
-
-			"setting": scriptSetting,
-			"hook":    scriptHook,
-			"okta":    scriptOkta,
-			"roster":  scriptRoster,
-			"floor":   scriptFloor,
-			"sweep":   scriptSweep,
-		},
+		Cmds:                scriptCommands(),
 	})
+}
+
+// scriptCommands are the commands that scripts have beside the usual ones.
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"http":  scriptHTTP,
+		"await": scriptAwait,
+		"subst": scriptSubst,
+		"catch": scriptCatch,
+
+		"setting": scriptSetting,
+		"hook":    scriptHook,
+		"okta":    scriptOkta,
+		"roster":  scriptRoster,
+		"floor":   scriptFloor,
+		"sweep":   scriptSweep,
+	}
 }
 
 func setupScript(env *testscript.Env) error {

@@ -158,9 +158,17 @@ func TestPlanAdoptExplain(t *testing.T) {
 	if i := slices.IndexFunc(entries, func(e reconcile.Entry) bool { return e.Action == plan.Adopt }); i < 0 || entries[i].By != me(t) {
 		t.Errorf("the journal does not tell who adopted: %+v", entries)
 	}
+	if after.IdentityInfo.FirstName != "Given2" {
+		t.Errorf("the adopted agent was not brought in line at once: %+v", after)
+	}
+	// Somebody changes its name by hand, and a plan of that is applied.
+	_, err = w.instance.ChangeAgent(after.ID, func(a *simconnect.Agent) { a.IdentityInfo.FirstName = "Other" })
+	if err != nil {
+		t.Fatal(err)
+	}
 	doc := wants[app.Document](w, 200, http.MethodPost, "/v1/plan", "")
 	if len(doc.Changes) != 1 || doc.Counts[plan.Update] != 1 || len(doc.Refusals) != 0 || doc.Looked != 2 || doc.Agents != 2 {
-		t.Errorf("after the adoption the name alone is to be changed: %+v", doc)
+		t.Errorf("the name alone is to be changed: %+v", doc)
 	}
 	if outcomes, _ := w.stream("/v1/apply", w.asJSON(app.ApplyRequest{Plan: doc.Stored()})); outcomes[theirs.ID].Result != app.ResultDone {
 		t.Errorf("apply: %+v", outcomes)

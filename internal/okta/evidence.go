@@ -153,11 +153,13 @@ func (d *Directory) records(ctx context.Context, id, filter string) ([]logRecord
 		switch {
 		case json.Unmarshal(raw, &r) != nil, r.Published.IsZero(), r.Outcome.Result == "":
 			return nil, fmt.Errorf("%s: %w", what, oddAnswer("an event that cannot be read"))
-		case !slices.ContainsFunc(r.Targets, func(t logTarget) bool { return t.ID == id }),
+		case !slices.ContainsFunc(r.Targets, func(t logTarget) bool { return strings.EqualFold(t.ID, id) }),
 			r.Type != memberAdded && r.Type != memberRemoved && !strings.HasPrefix(r.Type, lifeCycle):
 			return nil, fmt.Errorf("%s: %w", what, oddAnswer("an event that was not asked for"))
 		}
-		if r.Outcome.Result == outcomeSuccess {
+		// A filter does not tell ids apart by case.
+		about := slices.ContainsFunc(r.Targets, func(t logTarget) bool { return t.ID == id })
+		if about && r.Outcome.Result == outcomeSuccess {
 			out = append(out, r)
 		}
 	}

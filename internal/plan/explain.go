@@ -170,7 +170,7 @@ func (r *roster) obstacle(p *Person, c *Condition) string {
 		if text, ok := p.attribute(a.Name); ok {
 			return fmt.Sprintf("profile.%s is %q", a.Name, text)
 		}
-		return fmt.Sprintf("there is no profile.%s", a.Name)
+		return "there is no profile." + a.Name
 	}
 	if c.Not != nil {
 		if met, _ := r.meets(p, c.Not); met {

@@ -113,12 +113,13 @@ func (r *roster) floor(have *Agent) (floor *Agent, remembered bool) {
 // settle gives an agent what the rules say of it, and of what they leave to the
 // floor what the floor has. Fields that come out the same are left as they are.
 func (r *roster) settle(a Agent, floor, have *Agent, w *wanted) Agent {
-	for _, f := range fields {
+	for i, f := range fields {
+		said := w.said[i]
 		next := a
 		if floor != nil && !sameField(f, &next, floor) {
 			next = copyField(f, next, floor)
 		}
-		if w.says(f) && (floor == nil || r.overrides(f, floor, have, w)) {
+		if said && (floor == nil || r.overrides(w.who[i], f, floor, have, w)) {
 			next = w.write(f, next)
 		}
 		if !sameField(f, &a, &next) {
@@ -132,8 +133,8 @@ func (r *roster) settle(a Agent, floor, have *Agent, w *wanted) Agent {
 }
 
 // overrides reports whether the rules' value of a field replaces the floor's.
-func (r *roster) overrides(f Field, floor, have *Agent, w *wanted) bool {
-	switch a := r.authority(w.persona, f); a.Mode {
+func (r *roster) overrides(a Authority, f Field, floor, have *Agent, w *wanted) bool {
+	switch a.Mode {
 	case Ignore:
 		return false
 	case Initial:

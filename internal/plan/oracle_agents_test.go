@@ -81,6 +81,9 @@ func (o *oracle) stays(p plan.Person, live []plan.Agent, v *verdict) (string, er
 	if o.s.Policy == plan.Sync && !strings.EqualFold(have.Username, p.Username) && o.free(p.Username) {
 		parked, err := o.parked(have)
 		after := blend(want)
+		if !known {
+			after = blend(fresh(want))
+		}
 		if err == nil && after["routing"] != "" && after["security"] != "" {
 			o.given[strings.ToLower(p.Username)] = true
 			return fmt.Sprintf("replace %s %s active %s %v %s retired %s %v", have.ID, p.Username, p.ID, after, have.Username, p.ID, parked), nil
@@ -149,8 +152,23 @@ func (o *oracle) joins(p plan.Person, want map[string]string, whole bool) (strin
 		return "", nil // refused, and retired agents still go
 	}
 	o.given[strings.ToLower(p.Username)] = true
+	want = fresh(want)
 	maps.DeleteFunc(want, func(_, text string) bool { return text == "" || text == "false" || text == "0" })
 	return fmt.Sprintf("create  %s active %s %v", p.Username, p.ID, want), nil
+}
+
+// fresh gives what a new agent gets: after contacts of a channel that somebody
+// speaks of as long as after a call, if nobody says how long.
+func fresh(want map[string]string) map[string]string {
+	out := maps.Clone(want)
+	for slot, on := range want {
+		if ch, accept := strings.CutPrefix(slot, "accept/"); accept && on == "true" {
+			if _, said := want["work/"+ch]; !said {
+				out["work/"+ch] = want["work/voice"]
+			}
+		}
+	}
+	return out
 }
 
 func (o *oracle) free(name string) bool {

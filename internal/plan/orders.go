@@ -35,10 +35,10 @@ func (c Change) Done(found *Agent) bool {
 	switch {
 	case c.Action == Delete:
 		return found == nil
+	case c.Action == Release: // one that was released is nobody's, and not found any more
+		return found == nil || found.Owner == "" && found.Deployment == ""
 	case found == nil:
 		return false
-	case c.Action == Release:
-		return found.Owner == "" && found.Deployment == ""
 	case c.After == nil:
 		return false
 	}

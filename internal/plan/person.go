@@ -144,6 +144,9 @@ func name(s string, n int) string {
 // behind a dropped character goes with it: it belongs to nothing that is left,
 // and joined to what stood before it would no longer be in NFC.
 func cleanName(s string) string {
+	if plain(s) {
+		return s
+	}
 	dropped := false
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -158,6 +161,26 @@ func cleanName(s string) string {
 		return r
 	}, s)
 	return strings.Join(strings.Fields(s), " ")
+}
+
+// plain reports whether s is letters and what ASCII shows, with single spaces
+// between them: most names are, and nothing is to be done about them.
+func plain(s string) bool {
+	spaced := true
+	for _, r := range s {
+		switch {
+		case r == ' ' && spaced:
+			return false
+		case r == ' ':
+			spaced = true
+			continue
+		case r > ' ' && r <= '~', r > '~' && unicode.IsLetter(r):
+		default:
+			return false
+		}
+		spaced = false
+	}
+	return !spaced
 }
 
 // deceives reports whether a reader cannot see r while a machine can.

@@ -151,7 +151,7 @@ func TestHashNamesWhatIsDone(t *testing.T) {
 			}
 		}
 		for _, c := range plan.New(s, later).Changes {
-			if first, same := hashes[c.Hash()]; !same && !(c.Action == plan.Delete) {
+			if first, same := hashes[c.Hash()]; !same && c.Action != plan.Delete {
 				t.Fatalf("a minute later another hash, of\n%s first %+v", render(plan.Plan{Changes: []plan.Change{c}}), first)
 			}
 		}

@@ -27,6 +27,9 @@ type wanted struct {
 	autoAccept map[Channel]bool
 	afterWork  map[Channel]int
 	persistent *bool
+
+	said [len(fields)]bool       // whether anybody says something, in the order of the fields
+	who  *[len(fields)]Authority // and who decides afterwards
 }
 
 func (w *wanted) says(f Field) bool { return len(w.from[f]) > 0 }
@@ -59,7 +62,7 @@ func (r *roster) want(p *Person, v verdict, have *Agent) (*wanted, *Refusal) {
 	w.reason = "in group " + v.group.label()
 	w.agent.FirstName, w.agent.LastName = names(*p)
 	w.agent.Username, w.agent.Owner, w.agent.Group = p.Username, p.ID, v.group.ID
-	if r.follows(v.persona, FieldName) {
+	if r.authority(v.persona, FieldName).keepsAnswer() {
 		w.agent.Answers = with(w.agent.Answers, FieldName, w.answer(FieldName))
 	}
 	return &w, nil
@@ -113,7 +116,7 @@ func (r *roster) sharedBy(v verdict) (key []byte, shared bool) {
 func (r *roster) build(p *Person, name string, persona Persona, sets []match, inUse bool) *built {
 	b := builder{roster: r, p: p, admin: persona.AllowAdmin, w: &wanted{
 		agent:   Agent{Deployment: r.settings.Deployment, State: StateActive},
-		persona: name, from: map[Field][]string{}, autoAccept: map[Channel]bool{}, afterWork: map[Channel]int{},
+		persona: name, who: &[len(fields)]Authority{}, from: map[Field][]string{}, autoAccept: map[Channel]bool{}, afterWork: map[Channel]int{},
 	}}
 	for _, m := range sets {
 		b.lay(m.rule.Set, m.rule.Name, m.groups)
@@ -127,21 +130,17 @@ func (r *roster) build(p *Person, name string, persona Persona, sets []match, in
 	if b.refusal != nil {
 		return &built{refusal: b.refusal}
 	}
-	if inUse {
-		for _, f := range fields {
-			if f != FieldName && b.w.says(f) && r.follows(name, f) {
-				b.w.agent.Answers = with(b.w.agent.Answers, f, b.w.answer(f))
-			}
+	for i, f := range fields {
+		b.w.said[i], b.w.who[i] = b.w.says(f), r.authority(name, f)
+		if inUse && f != FieldName && b.w.said[i] && b.w.who[i].keepsAnswer() {
+			b.w.agent.Answers = with(b.w.agent.Answers, f, b.w.answer(f))
 		}
 	}
 	return &built{wanted: b.w}
 }
 
-// follows reports whether the rules' last answer of a field is kept.
-func (r *roster) follows(persona string, f Field) bool {
-	mode := r.authority(persona, f).Mode
-	return mode == Follow || mode == Allowed
-}
+// keepsAnswer reports whether it is noted what the rules said last.
+func (a Authority) keepsAnswer() bool { return a.Mode == Follow || a.Mode == Allowed }
 
 // authority gives who decides about a field of agents of a persona.
 func (r *roster) authority(persona string, f Field) Authority {

@@ -22,6 +22,9 @@ func (v *visit) apply(ctx context.Context, change plan.Change) error {
 	if err != nil || !goes {
 		return err
 	}
+	if err := v.remember(ctx, change); err != nil {
+		return err
+	}
 	if err := v.make(ctx, v.resumed(change), hold); err != nil {
 		return err
 	}
@@ -34,9 +37,6 @@ func (v *visit) apply(ctx context.Context, change plan.Change) error {
 
 // make makes a change that may go.
 func (v *visit) make(ctx context.Context, change plan.Change, hold string) error {
-	if err := v.remember(ctx, change); err != nil {
-		return err
-	}
 	before := v.intent
 	v.making = true
 	v.intent = Intent{Person: change.Person, Instance: v.at.Name, Change: &change, Started: v.Now()}
@@ -70,14 +70,16 @@ func (v *visit) make(ctx context.Context, change plan.Change, hold string) error
 
 // resumed gives the change that was cut short in the place of what is left of it,
 // since only its intent knows what was before, and why. In the creation that is
-// left of a replacement, it knows what the floor chose for the old agent.
+// left of a replacement, it knows what the floor chose for the old agent, as long as
+// that one is the person's.
 func (v *visit) resumed(change plan.Change) plan.Change {
 	old := v.intent.Change
 	if old == nil || !v.repeated(change) {
 		return change
 	}
 	if v.intent.Making() {
-		if change.Action == plan.Create && old.Action == plan.Replace {
+		still := func(a plan.Agent) bool { return a.ID == old.Agent && v.owns(a) }
+		if change.Action == plan.Create && old.Action == plan.Replace && slices.ContainsFunc(v.agents, still) {
 			return *old
 		}
 		return change
@@ -120,11 +122,16 @@ func (v *visit) failed(ctx context.Context, change plan.Change, before Intent, s
 	return After(v.Looks[0], fmt.Errorf("the answer was lost, the agent may exist: %w", err))
 }
 
-// remember keeps an agent as it is before it is parked for the first time.
+// remember keeps an agent as it is before it is parked for the first time. What is
+// remembered of one in use is left from a suspension that came to nothing.
 func (v *visit) remember(ctx context.Context, change plan.Change) error {
 	parks := change.Action == plan.Suspend || change.Action == plan.Replace
-	if !parks || change.Before == nil || change.Before.State != plan.StateActive {
+	if !parks || change.Before == nil || change.Before.State == plan.StateSuspended || change.Before.State == plan.StateRetired {
 		return nil
+	}
+	// One that is there is of an earlier suspension, whose end was cut short.
+	if err := v.Tombstones.DropTombstone(ctx, change.Agent); err != nil {
+		return fmt.Errorf("forget what agent %s was before an earlier suspension: %w", change.Agent, err)
 	}
 	t := Tombstone{Instance: v.at.Name, Person: v.work.Person, Agent: *change.Before, Taken: v.Now()}
 	if err := v.Tombstones.SaveTombstone(ctx, t); err != nil {
@@ -163,7 +170,7 @@ func (v *visit) created(ctx context.Context, change plan.Change, agent plan.Agen
 	v.made(change.Action, agent.ID)
 	known := []Known{{Instance: v.at.Name, Owner: v.work.Person, Agent: agent.ID, Since: v.Now(), Group: agent.Group}}
 	if change.Action == plan.Replace {
-		known = append(known, Known{Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Retired: true})
+		known = append(known, Known{Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Since: v.entry(change.Agent).Since, Retired: true})
 	}
 	if err := v.Index.Remember(ctx, known...); err != nil {
 		return fmt.Errorf("remember agent %s: %w", agent.ID, err)
@@ -188,7 +195,7 @@ func (v *visit) done(ctx context.Context, change plan.Change, hold, reason strin
 		err = v.Index.Forget(ctx, v.at.Name, change.Agent)
 	default:
 		err = v.Index.Remember(ctx, Known{
-			Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent,
+			Instance: v.at.Name, Owner: v.work.Person, Agent: change.Agent, Since: v.entry(change.Agent).Since,
 			Retired: change.After.State == plan.StateRetired, Group: change.After.Group,
 		})
 	}
@@ -207,6 +214,11 @@ func (v *visit) done(ctx context.Context, change plan.Change, hold, reason strin
 	if change.Action == plan.Resume || change.Action == plan.Delete || change.Action == plan.Release {
 		if err := v.Tombstones.DropTombstone(ctx, change.Agent); err != nil {
 			return fmt.Errorf("forget what agent %s was before: %w", change.Agent, err)
+		}
+	}
+	if change.Action == plan.Resume {
+		if err := v.forgo(ctx); err != nil {
+			return err
 		}
 	}
 	return v.drop(ctx)
@@ -235,7 +247,26 @@ func (v *visit) taken(ctx context.Context, change plan.Change) error {
 	case v.ours(holder):
 		return v.found(ctx, holder)
 	}
+	if change.Action == plan.Replace { // the old agent is retired by now
+		if err := v.reread(ctx, change.Agent); err != nil {
+			return err
+		}
+	}
 	return v.decideAnew(ctx, holder)
+}
+
+// reread puts an agent as it is now in the place of what the look read of it.
+func (v *visit) reread(ctx context.Context, agent string) error {
+	now, err := v.at.Instance.Agent(ctx, agent)
+	if err != nil {
+		return fmt.Errorf("read agent %s: %w", agent, err)
+	}
+	for i := range v.agents {
+		if v.agents[i].ID == agent {
+			v.agents[i] = now
+		}
+	}
+	return nil
 }
 
 // found makes an agent known that was ours all along, though the index did not

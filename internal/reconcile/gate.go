@@ -35,7 +35,7 @@ func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes
 // parkedAgain reports whether a change only parks once more what was parked
 // already, so that it takes nothing from anybody that was not taken before.
 func (v *visit) parkedAgain(c plan.Change) bool {
-	return c.Action == plan.Suspend && c.Before != nil && c.Before.State != plan.StateActive
+	return c.Action == plan.Suspend && c.Before != nil && !c.Buries()
 }
 
 // free makes sure that a replacement will find its username free, before the old
@@ -193,14 +193,17 @@ func (v *visit) held(ctx context.Context, change plan.Change, answer Reservation
 	return nil
 }
 
-// withdraw closes what is held about the person, if the plan takes nothing from
-// them any more, and strikes out what a sweep noted for their removal.
+// withdraw closes what is held about the person, if the plan takes nothing more
+// from one of their agents, and strikes out what a sweep noted for its removal.
 func (v *visit) withdraw(ctx context.Context, p plan.Plan) error {
-	if len(v.agents) == 0 || slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return KindOf(c) != "" && !v.parkedAgain(c) }) {
-		return nil
+	taken := map[string]bool{}
+	for _, c := range p.Changes {
+		if KindOf(c) != "" && !v.parkedAgain(c) {
+			taken[c.Agent] = true
+		}
 	}
 	for _, k := range v.known {
-		if k.Absent.IsZero() && k.Cliff == "" {
+		if taken[k.Agent] || k.Absent.IsZero() && k.Cliff == "" {
 			continue
 		}
 		k.Absent, k.Cliff = time.Time{}, ""
@@ -208,18 +211,27 @@ func (v *visit) withdraw(ctx context.Context, p plan.Plan) error {
 			return fmt.Errorf("strike out what a sweep noted of agent %s: %w", k.Agent, err)
 		}
 	}
+	if len(taken) == 0 {
+		return v.forgo(ctx)
+	}
 	holds, err := v.Guard.Holds(ctx, HoldQuery{Person: v.work.Person})
 	if err != nil {
 		return fmt.Errorf("read what is held: %w", err)
 	}
 	for _, h := range holds {
-		if h.Instance != v.at.Name || !slices.ContainsFunc(h.Entries, HoldEntry.Open) {
-			continue
+		over := func(e HoldEntry) bool { return e.Open() && !taken[e.Agent] }
+		if h.Instance == v.at.Name && slices.ContainsFunc(h.Entries, over) {
+			return v.forgo(ctx) // what is still to be taken from another agent waits anew
 		}
-		if err := v.Guard.Withdraw(ctx, v.work.Person, v.at.Name); err != nil {
-			return fmt.Errorf("withdraw what is held: %w", err)
-		}
-		return nil
+	}
+	return nil
+}
+
+// forgo lets go of what is held about the person and of the places that were taken
+// for them: whatever is to be taken from them next is another matter.
+func (v *visit) forgo(ctx context.Context) error {
+	if err := v.Guard.Withdraw(ctx, v.work.Person, v.at.Name); err != nil {
+		return fmt.Errorf("withdraw what is held: %w", err)
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func (l Limits) Exceeded(r Removal, c Counts) string {
 // Books are what a backend knows when a change asks for its place.
 type Books struct {
 	Stay     *Stay      // that is not over, on the person
-	Entry    *HoldEntry // the newest entry of the person in the instance, whatever its state
+	Entry    *HoldEntry // the newest entry about this agent of the person, whatever its state
 	Reserved bool       // the same change took its place within Limits.Long
 	Counts   Counts
 }

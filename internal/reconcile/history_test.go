@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"connectroster/internal/reconcile"
 	simconnect "connectroster/internal/sim/connect"
 	simokta "connectroster/internal/sim/okta"
 )
@@ -71,6 +72,9 @@ func verbs() map[string]verb {
 		"join":       {5, func(w *world, a, b int) error { _ = w.org.Join(w.user(a), w.group(b)); return nil }},
 		"leave":      {3, func(w *world, a, b int) error { _ = w.org.LeaveByRule(w.user(a), w.group(b)); return nil }},
 		"batch":      {1, batch},
+		"exodus":     {1, exodusOf},
+		"empty":      {1, func(w *world, _, b int) error { _ = w.org.EmptyGroup(w.group(b)); return nil }},
+		"transfer":   {1, func(w *world, a, b int) error { _ = w.org.MoveMembers(w.group(b), w.group(b+1), 50+a%2*50); return nil }},
 		"suspend":    {2, func(w *world, a, _ int) error { _ = w.org.Suspend(w.user(a)); return nil }},
 		"unsuspend":  {2, func(w *world, a, _ int) error { _ = w.org.Unsuspend(w.user(a)); return nil }},
 		"deactivate": {1, func(w *world, a, _ int) error { _ = w.org.Deactivate(w.user(a)); return nil }},
@@ -97,10 +101,22 @@ func verbs() map[string]verb {
 		"store-full": {1, func(w *world, a, _ int) error { w.full = a%3 + 1; return nil }},
 		"log-fault":  {2, func(w *world, a, b int) error { return w.oktaFault("GET /api/v1/logs", pick(oktaFaults, a+b*3), a) }},
 		"user-fault": {2, func(w *world, a, b int) error { return w.oktaFault(pick(personReads, b), pick(oktaFaults, a+b*3), a) }},
-		"list-fault": {1, func(w *world, a, b int) error {
-			return w.oktaFault(pick(listReads, b), pick(append(thinner, oktaFaults...), a+b*3), a)
+		"half-groups": {2, func(w *world, a, b int) error {
+			return w.oktaFault("GET /api/v1/users/{id}/groups", simokta.Fault{Kind: simokta.FaultThin, Percent: 50}, a)
 		}},
-		"late-log": {1, lateLog},
+		"list-fault": {1, func(w *world, a, b int) error {
+			kinds := append(slices.Clone(thinner), oktaFaults...)
+			if w.lies == "about a person" {
+				kinds = oktaFaults
+			}
+			f := pick(kinds, a+b*3)
+			if f.Kind == simokta.FaultEmpty || f.Kind == simokta.FaultThin {
+				w.lies = "in lists"
+			}
+			return w.oktaFault(pick(listReads, b), f, a)
+		}},
+		"user-thin": {1, thinPerson},
+		"late-log":  {1, lateLog},
 		"old-cursors": {1, func(w *world, a, _ int) error {
 			return w.org.Configure(func(s *simokta.Settings) {
 				s.LogCursorLife = 24 * time.Hour
@@ -120,6 +136,20 @@ func verbs() map[string]verb {
 		"by-hand":     {2, byHand},
 		"hand-delete": {1, handDelete},
 		"hand-untag":  {1, handUntag},
+		"floor-move":  {3, floorMove},
+		"floor-right": {2, floorRight},
+		"floor-name":  {1, floorName},
+		"floor-quick": {1, floorQuick},
+		"twin":        {1, twin},
+		"cut":         {3, func(w *world, a, b int) error { w.cut, w.cutLate = a%6+1, b%2 == 1; return nil }},
+
+		// Those who decide.
+		"approve": {3, func(w *world, a, b int) error { return w.judge(a, b, true) }},
+		"reject":  {1, func(w *world, a, b int) error { return w.judge(a, b, false) }},
+		"unstay":  {1, func(w *world, a, _ int) error { return w.store.Unstay(w.ctx, w.user(a)) }},
+		"adopt":   {1, func(w *world, a, _ int) error { return w.order(reconcile.OrderAdopt, a, w.adopts) }},
+		"release": {1, func(w *world, a, _ int) error { return w.order(reconcile.OrderRelease, a, w.releases) }},
+		"restore": {1, restoreAgent},
 
 		// The process.
 		"crash":    {2, func(w *world, a, b int) error { w.gate.crash, w.gate.late = a%12+1, b%2 == 1; return nil }},
@@ -203,7 +233,7 @@ var (
 		"ida@example.com", "jo.k@example.com", "Kim.L@example.com", "li@example.com", "with+plus@example.com", strings.Repeat("long", 16) + "@example.com",
 	}
 	names = [][2]any{{"Ana", "Silva"}, {"José", nil}, {nil, "O'Neil"}, {nil, nil}, {"李", "小龙"}, {"Maria del Carmen", "Lopez Garcia"}}
-	waits = []time.Duration{time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, 20 * time.Minute, 3 * time.Hour, 26 * time.Hour, 30 * 24 * time.Hour}
+	waits = []time.Duration{time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, 20 * time.Minute, 3 * time.Hour, 26 * time.Hour, 4 * 24 * time.Hour}
 	// Back as far as may be; forward less than the time for which the engine waits
 	// for an agent to appear, beyond what the search lags. No wait by a clock holds
 	// against more.
@@ -255,6 +285,21 @@ func (w *world) hire(a, b int, status string) error {
 func batch(w *world, _, b int) error {
 	for _, id := range w.users {
 		_ = w.org.JoinByRule(id, w.group(b))
+	}
+	return nil
+}
+
+// exodusOf has everybody leave at once.
+func exodusOf(w *world, a, b int) error {
+	for _, id := range w.users {
+		switch a % 3 {
+		case 0:
+			_ = w.org.Suspend(id)
+		case 1:
+			_ = w.org.Deactivate(id)
+		default:
+			_ = w.org.Leave(id, w.group(b))
+		}
 	}
 	return nil
 }
@@ -373,6 +418,16 @@ func (w *world) oktaFault(endpoint string, f simokta.Fault, n int) error {
 	return w.org.AddFaults(f)
 }
 
+// thinPerson leaves groups out of what Okta says of a person. It lies in one
+// place in a history: against two lies that agree there is no second source.
+func thinPerson(w *world, a, b int) error {
+	if w.lies == "in lists" {
+		return nil
+	}
+	w.lies = "about a person"
+	return w.oktaFault("GET /api/v1/users/{id}/groups", pick(thinner, b), a)
+}
+
 // shift lets the program run for a while: it delivers what waits, or catches up,
 // and works on whoever becomes due.
 func shift(w *world, a, b int) error {
@@ -428,7 +483,7 @@ func byHand(w *world, a, b int) error {
 	}, b)
 	agent, err := w.sim.AddAgent(simconnect.Agent{Username: pick(logins, a+b/4*8), IdentityInfo: simconnect.IdentityInfo{FirstName: "By", LastName: "Hand"}, Tags: tags})
 	if err == nil {
-		w.roster[agent.ID] = agent
+		w.roster[agent.ID], w.moved[agent.ID] = agent, true // adopted, it stays where its maker put it
 	}
 	return nil // the name can be taken
 }

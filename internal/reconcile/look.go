@@ -123,7 +123,7 @@ type visit struct {
 	catalog plan.Catalog
 	intent  Intent       // zero Person: none is open
 	making  bool         // the intent is of this very look
-	agents  []plan.Agent // those that the index knows
+	agents  []plan.Agent // those that the index knows, and those that were found besides
 	anew    bool         // the plan that is carried out was replaced by another one
 }
 
@@ -210,7 +210,7 @@ func (v *visit) describe(ctx context.Context, k Known) (*plan.Agent, error) {
 // knows, and the one that an open intent may have made. hidden is the username
 // that is taken by nobody who can be seen.
 func (v *visit) find(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
-	if v.order.Kind == OrderAdopt && !slices.ContainsFunc(v.agents, v.ours) && v.person.Username != "" {
+	if v.order.Kind == OrderAdopt && !v.intent.Making() && !slices.ContainsFunc(v.agents, v.ours) && v.person.Username != "" {
 		holder, err := v.holder(ctx, v.person.Username)
 		if err == nil {
 			return append(v.agents, holder), nil, nil
@@ -295,14 +295,16 @@ func (v *visit) holder(ctx context.Context, username string) (plan.Agent, error)
 // lookAgain tells when to look for the agent of an open intent next, if at all.
 // Calling once more is safe under the same username, which Amazon Connect gives
 // once. Somebody who has another username by now, or is to have no agent, could
-// get a second one later, so for them it looks on until no search can lag.
+// get a second one later, and an order does not call, so then it looks on until no
+// search can lag.
 func (v *visit) lookAgain() (due time.Time, again bool) {
 	n := v.intent.Looks
 	if n < len(v.Looks) {
 		return v.intent.Started.Add(v.Looks[n]), true
 	}
 	end := v.intent.Started.Add(v.Lag)
-	if v.wants(v.intent.Username) || !v.Now().Before(end) {
+	callsAgain := v.order.Kind != OrderRelease && v.order.Kind != OrderRestore && v.wants(v.intent.Username)
+	if callsAgain || !v.Now().Before(end) {
 		return time.Time{}, false
 	}
 	due = v.intent.Started.Add(v.Looks[len(v.Looks)-1] + time.Duration(n-len(v.Looks)+1)*time.Minute)
@@ -333,6 +335,7 @@ func (v *visit) plan(ctx context.Context, agents []plan.Agent, hidden []string) 
 
 // decide plans for the person and carries the plan out.
 func (v *visit) decide(ctx context.Context, agents []plan.Agent, hidden []string) error {
+	v.agents = agents // what was found besides must not be missing from a second plan
 	p, err := v.plan(ctx, agents, hidden)
 	if err != nil {
 		return err
@@ -383,6 +386,9 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 	case slices.ContainsFunc(p.Changes, v.repeated):
 		return nil // it is made once more, or for the first time
 	case v.intent.Making():
+		if err := v.retired(ctx, agents); err != nil {
+			return err
+		}
 		return v.drop(ctx)
 	}
 	change := v.intent.Change
@@ -395,6 +401,29 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 		return v.done(ctx, *change, "", change.Reason+"; the answer was lost")
 	}
 	return v.drop(ctx)
+}
+
+// retired records that the open intent, which replaces an agent, got as far as to
+// retire the old one and no farther.
+func (v *visit) retired(ctx context.Context, agents []plan.Agent) error {
+	c := v.intent.Change
+	if c == nil || c.Action != plan.Replace {
+		return nil
+	}
+	at := slices.IndexFunc(agents, func(a plan.Agent) bool { return a.ID == c.Agent })
+	if at < 0 || !v.owns(agents[at]) || agents[at].State != plan.StateRetired {
+		return nil
+	}
+	known := Known{Instance: v.at.Name, Owner: v.work.Person, Agent: c.Agent, Since: v.entry(c.Agent).Since, Retired: true, Group: agents[at].Group}
+	if err := v.Index.Remember(ctx, known); err != nil {
+		return fmt.Errorf("remember agent %s: %w", c.Agent, err)
+	}
+	v.making = false // a look that was cut short may have said so
+	_, err := v.record(ctx, Entry{
+		Kind: EntryChange, Action: plan.Suspend, Agent: c.Agent, Reason: c.Reason + "; the agent was retired, and the new one could not be made",
+		Before: c.Before, After: c.Parked,
+	})
+	return err
 }
 
 // repeated reports whether a change does what the open intent was about.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -17,12 +18,35 @@ import (
 type mistake struct {
 	parts func(*reconcile.Config)
 	facts func(reconcile.Facts) reconcile.Facts
+	inner func(reconcile.Instance) reconcile.Instance // in the adapter
+	blind string                                      // searches whose path holds this find nothing
+}
+
+// port puts the mistake into the adapter, if it is one there.
+func (m mistake) port(to reconcile.Instance) reconcile.Instance {
+	if m.inner == nil {
+		return to
+	}
+	return m.inner(to)
 }
 
 // buildable is a mistake and the mode in which it shows.
 type buildable struct {
 	mistake
 	hookOnly bool
+	upsert   bool
+	by       string // what the finding says; empty: any will do
+	scene    string // the history that shows it, where random ones seldom do
+}
+
+func (b buildable) mode() mode {
+	switch {
+	case b.hookOnly:
+		return mode{policy: plan.CreateOnly}
+	case b.upsert:
+		return mode{api: true, policy: plan.UpsertOnly}
+	}
+	return mode{api: true, policy: plan.Sync}
 }
 
 // mistakes are those that the model must find.
@@ -70,24 +94,62 @@ var mistakes = map[string]buildable{
 }
 
 // TestModelCatches plays histories over a product with a mistake in it, each of
-// which the model must find.
+// which the model must find, by the finding that is named with it.
 func TestModelCatches(t *testing.T) {
 	t.Parallel()
 	const most = 400
-	for name, m := range mistakes {
+	all := maps.Clone(mistakes)
+	maps.Copy(all, mistakesOfLife)
+	for name, m := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, generator := newBench(t), histories(40)
+			if m.scene != "" {
+				h, err := parseHistory(m.scene)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := play(t.Context(), b, m.mode(), mistake{}, h); err != nil {
+					t.Fatalf("without the mistake: %v", err)
+				}
+				finding, ok := m.shows(play(t.Context(), b, m.mode(), m.mistake, h))
+				if t.Logf("found by its scene: %.200s", finding); !ok {
+					t.Error("not found")
+				}
+				return
+			}
 			for n := range most {
-				if err := play(t.Context(), b, !m.hookOnly, m.mistake, generator.Example(n+1)); err != nil {
-					line, _, _ := strings.Cut(err.Error(), "\n")
-					t.Logf("found by history %d: %.200s", n+1, line)
+				h := generator.Example(n + 1)
+				if finding, ok := m.shows(play(t.Context(), b, m.mode(), m.mistake, h)); ok {
+					t.Logf("found by history %d: %.200s", n+1, finding)
+					if err := play(t.Context(), b, m.mode(), mistake{}, h); err != nil {
+						t.Errorf("without the mistake: %v\n%s", err, h)
+					}
 					return
 				}
 			}
 			t.Errorf("not found by %d histories", most)
 		})
 	}
+}
+
+// shows gives the finding that shows the mistake.
+func (b buildable) shows(err error) (finding string, ok bool) {
+	if err == nil {
+		return "nothing", false
+	}
+	for line := range strings.Lines(err.Error()) {
+		if strings.Contains(line, b.by) {
+			return line, true
+		}
+	}
+	return err.Error(), false
+}
+
+// in gives the mistake a scene.
+func (b buildable) in(scene string) buildable {
+	b.scene = scene
+	return b
 }
 
 // feedFault changes what becomes of each page.

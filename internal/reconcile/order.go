@@ -64,9 +64,16 @@ func (e *Engine) pending(ctx context.Context, person string) (Order, error) {
 	return o, nil
 }
 
-// fulfilled strikes the order off.
+// fulfilled strikes the order off, unless another one has come meanwhile.
 func (l *look) fulfilled(ctx context.Context) error {
 	if l.order.Kind == "" {
+		return nil
+	}
+	now, err := l.pending(ctx, l.work.Person)
+	if err != nil {
+		return err
+	}
+	if now.Kind != l.order.Kind || now.By != l.order.By || !now.At.Equal(l.order.At) {
 		return nil
 	}
 	if err := l.note(ctx, noteOrder(l.work.Person), Order{}); err != nil {
@@ -75,22 +82,22 @@ func (l *look) fulfilled(ctx context.Context) error {
 	return nil
 }
 
+// clear ends an open intent before an order is carried out: what it has made or
+// done is recorded, and an agent that it is about to make is waited for, which
+// would be an orphan.
+func (v *visit) clear(ctx context.Context) error {
+	agents, _, err := v.find(ctx)
+	if err != nil {
+		return err
+	}
+	v.agents = agents
+	return v.settleIntent(ctx, plan.Plan{}, agents)
+}
+
 // release takes our tags off the person's agents.
 func (v *visit) release(ctx context.Context) error {
-	if v.intent.Making() {
-		// What is about to appear would be an orphan.
-		agents, hidden, err := v.find(ctx)
-		if err != nil {
-			return err
-		}
-		if len(agents) > len(v.agents) || len(hidden) > 0 {
-			return v.decide(ctx, agents, hidden)
-		}
-	}
-	if v.intent.Person != "" {
-		if err := v.drop(ctx); err != nil {
-			return err
-		}
+	if err := v.clear(ctx); err != nil {
+		return err
 	}
 	for _, a := range v.agents {
 		if !v.owns(a) {
@@ -107,14 +114,12 @@ func (v *visit) release(ctx context.Context) error {
 
 // restore brings the person's suspended agents back as they were.
 func (v *visit) restore(ctx context.Context) error {
+	if err := v.clear(ctx); err != nil {
+		return err
+	}
 	remembered, err := v.buried(ctx, v.agents)
 	if err != nil {
 		return err
-	}
-	if v.intent.Person != "" {
-		if err := v.drop(ctx); err != nil {
-			return err
-		}
 	}
 	for _, a := range v.agents {
 		if !v.ours(a) || a.State != plan.StateSuspended {

@@ -15,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 	simokta "connectroster/internal/sim/okta"
 	"connectroster/internal/storetest"
@@ -59,7 +60,7 @@ func permutations(n int) [][]int {
 // open makes a world for a test.
 func (b *bench) open(t *testing.T, api bool) *world {
 	t.Helper()
-	w, err := newWorld(t.Context(), b, api, mistake{})
+	w, err := newWorld(t.Context(), b, mode{api: api, policy: plan.CreateOnly}, mistake{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func (w *world) clear(t *testing.T) {
 func (w *world) settled(t *testing.T, what any) {
 	t.Helper()
 	must(t, w.until(w.now().Add(time.Minute)))
-	missing, _ := w.missing()
+	missing := w.missing()
 	if len(missing) > 0 {
 		t.Fatalf("%v: no agent for %v", what, missing)
 	}
@@ -206,7 +207,7 @@ func TestAnyOrderOfLog(t *testing.T) {
 // where the first one began, if again says so.
 func playLog(t *testing.T, b *bench, member bool, turns []turn, order []int, again int) {
 	t.Helper()
-	w, err := newWorld(t.Context(), b, true, mistake{})
+	w, err := newWorld(t.Context(), b, mode{api: true, policy: plan.CreateOnly}, mistake{})
 	must(t, err)
 	defer w.close()
 	id := w.add(t, "ana@example.com")
@@ -348,7 +349,7 @@ func inAndOut(t *testing.T, w *world, gap time.Duration, comes bool, lost int, b
 		must(t, joins(w, id))
 		w.truth.Advance(2 * time.Hour)
 	}
-	if w.api {
+	if w.mode.api {
 		must(t, w.catchUp())
 	}
 	w.mail(100)
@@ -366,7 +367,7 @@ func inAndOut(t *testing.T, w *world, gap time.Duration, comes bool, lost int, b
 	for _, events := range posts {
 		_, err := w.org.Redeliver(t.Context(), w.hookID, events...)
 		must(t, err)
-		if w.api {
+		if w.mode.api {
 			must(t, w.until(w.now()))
 		}
 	}
@@ -433,7 +434,7 @@ func TestForgedContent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		w, err := newWorld(t.Context(), b, true, mistake{})
+		w, err := newWorld(t.Context(), b, mode{api: true, policy: plan.CreateOnly}, mistake{})
 		must(t, err)
 		defer w.close()
 		member, outsider, suspect := w.add(t, "ana@example.com"), w.add(t, "bo@example.com"), w.add(t, "cem@example.com")
@@ -539,7 +540,7 @@ func TestLostDeliveries(t *testing.T) {
 					}
 					must(t, w.until(w.now()))
 				}
-				before, _ := w.missing()
+				before := w.missing()
 				missed += len(before)
 				w.truth.Advance(time.Minute)
 				if readable {

@@ -12,16 +12,17 @@ import (
 
 // accident is something that happens to a whole group by mistake.
 type accident struct {
+	cliff  bool // it befalls all of them at once, so that nobody is processed
 	status bool // their own records say that they left, which is proof of its own
 	happen func(c *company, team string)
 	spares func(n int) int // how many of the group keep their place all the same
 }
 
 var accidents = map[string]accident{
-	"empty":  {happen: func(c *company, team string) { must(c.t, c.org.EmptyGroup(team)) }},
-	"delete": {happen: func(c *company, team string) { must(c.t, c.org.DeleteGroup(team)) }},
-	"rename": {happen: func(c *company, team string) { must(c.t, c.org.UpdateGroup(team, "Team 0 (old)", "")) }},
-	"rule off": {happen: func(c *company, team string) {
+	"empty":  {cliff: true, happen: func(c *company, team string) { must(c.t, c.org.EmptyGroup(team)) }},
+	"delete": {cliff: true, happen: func(c *company, team string) { must(c.t, c.org.DeleteGroup(team)) }},
+	"rename": {cliff: true, happen: func(c *company, team string) { must(c.t, c.org.UpdateGroup(team, "Team 0 (old)", "")) }},
+	"rule off": {cliff: true, happen: func(c *company, team string) {
 		// Members by a rule alone, which is deleted together with what it gave.
 		must(c.t, c.org.EmptyGroup(team))
 		_, err := c.org.AddRule("staff", `String.startsWith(user.login, "u0.")`, team)
@@ -32,7 +33,7 @@ var accidents = map[string]accident{
 		c.settle(time.Minute)
 		must(c.t, c.org.DeleteRule("staff", true))
 	}},
-	"mapping line removed": {happen: func(c *company, _ string) {
+	"mapping line removed": {cliff: true, happen: func(c *company, _ string) {
 		c.mapped = c.mapped[1:]
 		c.config.Settings.Rules = c.config.Settings.Rules[1:]
 		c.config.Scope = "a line shorter"
@@ -87,6 +88,9 @@ func (c *company) afterAccident(name string, a accident, concerned int, approve 
 	most := 5
 	if a.status {
 		most = max(5, (len(team)+len(others))/10)
+	}
+	if a.cliff {
+		most = 0
 	}
 	gone, held := c.gone(team), c.held()
 	if len(gone) > most {

@@ -240,8 +240,8 @@ func TestCallsOfARemoval(t *testing.T) {
 		return n
 	}
 	for way, leave := range map[string]func(id string) error{
-		"group":   func(id string) error { return c.org.Leave(id, c.groups[0]) },
-		"status":  c.org.Deactivate,
+		"group":  func(id string) error { return c.org.Leave(id, c.groups[0]) },
+		"status": c.org.Deactivate,
 		"deleted": func(id string) error {
 			must(t, c.org.Deactivate(id))
 			c.clock.Advance(time.Second)

@@ -37,6 +37,12 @@ type company struct {
 // agents, and one group that is not mapped.
 func newCompany(t *testing.T, sizes ...int) *company {
 	t.Helper()
+	return newImpatientCompany(t, 10*time.Second, sizes...)
+}
+
+// newImpatientCompany waits so long for an answer of Okta, in real time.
+func newImpatientCompany(t *testing.T, patience time.Duration, sizes ...int) *company {
+	t.Helper()
 	c := &company{rig: newLife(t)}
 	var err error
 	c.org, err = simokta.New(simokta.Config{
@@ -48,7 +54,7 @@ func newCompany(t *testing.T, sizes ...int) *company {
 	t.Cleanup(server.Close)
 	client, err := okta.NewClient(okta.ClientConfig{
 		Org: server.URL, Token: "dev-token", Share: 1, AllowLoopback: true, Random: func() float64 { return 0.5 }, Now: c.clock.Now,
-		Timeout: 250 * time.Millisecond, Wait: func(_ context.Context, d time.Duration) error { c.clock.Advance(d); return nil },
+		Timeout: patience, Wait: func(_ context.Context, d time.Duration) error { c.clock.Advance(d); return nil },
 	})
 	must(t, err)
 	t.Cleanup(client.Close)

@@ -135,7 +135,7 @@ type Intent struct {
 	Taken    time.Time    // when Amazon Connect first called the username taken; zero: it did not
 }
 
-// Creates reports whether the change makes an agent, so that its outcome must be
+// Making reports whether the change makes an agent, so that its outcome must be
 // found out before anything else.
 func (i Intent) Making() bool { return i.Username != "" }
 

@@ -44,6 +44,12 @@ var hookEvents = []string{
 	"user.lifecycle.delete.initiated", "user.account.update_profile", "group.lifecycle.delete", "group.profile.update",
 }
 
+// mode is one way of working.
+type mode struct {
+	api    bool // there is access to Okta's API
+	policy plan.Policy
+}
+
 // world is everything one history is about: both vendors, the channel between
 // them and us, a store, and the process that runs at the moment.
 //
@@ -57,7 +63,7 @@ type world struct {
 	skew  time.Duration    // how far ours is ahead of it
 	bench *bench
 	bug   mistake
-	api   bool // there is access to Okta's API
+	mode  mode
 	verbs map[string]verb
 
 	org     *simokta.Org
@@ -66,6 +72,7 @@ type world struct {
 	groups  []string // ids: the mapped ones first, and one that is not
 	users   []string // ids of all there ever were
 	offices []office // as configured
+	parking office   // of those who left
 	sim     *simconnect.Instance
 	phone   simconnect.PhoneConfig
 
@@ -77,9 +84,14 @@ type world struct {
 	ready bool // the index was filled since the process began
 	poked bool
 
+	cut     int  // the connection to Amazon Connect is lost at this write from now on; zero: not at all
+	cutLate bool // after it
+	hangUp  func()
+
 	meanwhile []step // to happen right after a person was read
 	full      int    // so many times nothing can be stored
 	forged    int    // deliveries so far
+	lies      string // of what Okta leaves something out
 	arriving  []told // the delivery that is being received
 
 	waiting, events []string // uuids: without a delivery so far, and all
@@ -89,7 +101,19 @@ type world struct {
 	owners   map[string]string           // of the agents that we made, by agent id
 	meddled  map[string]bool             // agents that somebody changed by hand
 	seq      int                         // of the ledger, up to where it was checked
-	recent   []map[string]wish           // what was to be while the engine looked
+	recent   []map[string]somebody       // who was what while the engine looked
+	worn     map[string]simconnect.Agent // agents as they were when they were last parked
+	parkedAt map[string]time.Time        // by our clock
+	moved    map[string]bool             // agents that the floor moved
+	removed  []string                    // agents that were parked or deleted
+	deleted  map[string]bool             // agents that we deleted
+	granted  map[deed]*removal           // what was let go last
+	places   []*removal                  // what went without approval
+	approved map[string]bool             // hashes of what somebody approved
+	twins    map[string]bool             // people who were given a second agent by hand
+	adopts   map[string]bool             // people for whom somebody asked for it
+	releases map[string]bool
+	restores map[string]bool
 	heard    hearsay
 	owed     map[string]int64 // requests by person, by the deliveries acknowledged
 	asked    map[string]bool  // everybody for whom a request was stored
@@ -130,13 +154,14 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func newWorld(ctx context.Context, b *bench, api bool, bug mistake) (*world, error) {
+func newWorld(ctx context.Context, b *bench, m mode, bug mistake) (*world, error) {
 	w := &world{
-		ctx: ctx, truth: storetest.NewClock(), bench: b, bug: bug, api: api, verbs: verbs(),
+		ctx: ctx, truth: storetest.NewClock(), bench: b, bug: bug, mode: m, verbs: verbs(),
 		gathered: map[string]bool{}, roster: map[string]simconnect.Agent{}, owners: map[string]string{}, meddled: map[string]bool{},
+		worn: map[string]simconnect.Agent{}, deleted: map[string]bool{}, granted: map[deed]*removal{}, approved: map[string]bool{},
+		moved: map[string]bool{}, parkedAt: map[string]time.Time{}, twins: map[string]bool{}, adopts: map[string]bool{}, releases: map[string]bool{}, restores: map[string]bool{},
 		heard: hearsay{}, owed: map[string]int64{}, asked: map[string]bool{}, reached: map[string]bool{},
 	}
-	b.world.Store(w)
 	limits := map[string]int{}
 	for _, class := range []string{"apps", "apps/{id}", "groups", "groups/{id}", "users/{id}", "logs", "other"} {
 		limits[class] = 1_000_000
@@ -146,6 +171,7 @@ func newWorld(ctx context.Context, b *bench, api bool, bug mistake) (*world, err
 	if err != nil {
 		return nil, err
 	}
+	b.world.Store(w) // only now, as a request to the world before may still come
 	settings := simconnect.DefaultSettings()
 	settings.Limit, settings.Quota = simconnect.Limit{}, 0
 	w.sim, err = simconnect.New(simconnect.Config{Settings: &settings, Now: w.truth.Now, Rand: rand.New(rand.NewPCG(1, 2))})
@@ -167,6 +193,12 @@ func newWorld(ctx context.Context, b *bench, api bool, bug mistake) (*world, err
 func (w *world) furnish() error {
 	supervisors, err := w.sim.AddRoutingProfile("Supervisors")
 	if err != nil {
+		return err
+	}
+	if w.parking.routing, err = w.sim.AddParkingProfile("Parked"); err != nil {
+		return err
+	}
+	if w.parking.security, err = w.sim.AddSecurityProfile("No permissions"); err != nil {
 		return err
 	}
 	for _, name := range []string{"Amazon Connect Leads", "Amazon Connect Agents", "Lunch"} {
@@ -197,7 +229,7 @@ func (w *world) furnish() error {
 func (w *world) portConfig() connect.Config {
 	return connect.Config{
 		Instance: w.sim.ID(), Region: w.sim.Region(), Deployment: deployment, Rate: math.Inf(1), Endpoint: "https://connect.example.com",
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""), HTTPClient: &http.Client{Transport: inMemory{w.sim}}, Now: w.now,
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""), HTTPClient: &http.Client{Transport: wire{w, inMemory{w.sim}}}, Now: w.now,
 	}
 }
 
@@ -224,17 +256,21 @@ func (w *world) restart() error {
 	w.ready, w.poked = false, false
 	w.gate = &gate{Memory: w.store, world: w}
 	c := reconcile.Config{
-		Settings:  plan.Settings{Deployment: deployment, Policy: plan.CreateOnly, Personas: map[string]plan.Persona{}},
-		Instances: []reconcile.Site{{Instance: entrance{w.port, w.gate}}},
-		Queue:     w.gate, Index: w.gate, Intents: w.gate, Notes: w.gate, Tombstones: w.gate, Guard: w.gate, Journal: w.gate,
+		Settings:  plan.Settings{Deployment: deployment, Policy: w.mode.policy, Personas: map[string]plan.Persona{}},
+		Instances: []reconcile.Site{{Instance: entrance{w.bug.port(w.port), w.gate}}}, Limits: limits, Scope: "the model",
+		Queue: w.gate, Index: w.gate, Intents: w.gate, Notes: w.gate, Tombstones: w.gate, Guard: w.gate, Journal: w.gate,
 		Now: w.now, Random: func() float64 { return 0.5 },
 	}
 	for _, o := range w.offices {
 		c.Settings.Personas[o.group] = persona(o.routing, o.security)
 		c.Settings.Rules = append(c.Settings.Rules, rule(o.group, o.group))
 	}
+	if w.mode.policy == plan.Sync {
+		c.Settings.Personas["parked"] = plan.Persona{Values: plan.Values{RoutingProfile: plan.Literal(w.parking.routing), SecurityProfiles: []string{w.parking.security}}}
+		c.Settings.Leavers = plan.Leavers{SuspendAs: map[string]string{"": "parked"}, DeleteAfter: grace}
+	}
 	hook := okta.HookConfig{
-		Secrets: func() []string { return []string{secret} }, Groups: w.mapped, Facts: !w.api,
+		Secrets: func() []string { return []string{secret} }, Groups: w.mapped, Facts: !w.mode.api,
 		Poke: func() { w.poked = true }, Now: w.now,
 	}
 	if err := w.directory(&c, &hook); err != nil {
@@ -254,7 +290,7 @@ func (w *world) restart() error {
 
 // directory puts in where people come from.
 func (w *world) directory(c *reconcile.Config, hook *okta.HookConfig) error {
-	if !w.api {
+	if !w.mode.api {
 		var facts reconcile.Facts = w.store
 		if w.bug.facts != nil {
 			facts = w.bug.facts(facts)
@@ -329,7 +365,7 @@ func (w *world) receive(r *http.Request) (*http.Response, error) {
 	}
 	if recorder.Code == http.StatusNoContent {
 		for _, e := range events {
-			if w.matters(e.Type, e.Outcome.Result, e.ids("UserGroup"), e.ids("AppInstance")) && (w.api || strings.HasPrefix(e.Type, "group.")) {
+			if w.matters(e.Type, e.Outcome.Result, e.ids("UserGroup"), e.ids("AppInstance")) && (w.mode.api || strings.HasPrefix(e.Type, "group.")) {
 				for _, id := range e.ids("User") {
 					w.owed[id]++
 				}
@@ -456,6 +492,9 @@ func (g *gate) DropTombstone(ctx context.Context, agent string) error {
 
 func (g *gate) Reserve(ctx context.Context, r reconcile.Removal, l reconcile.Limits) (answer reconcile.Reservation, err error) {
 	err = g.write(func() (err error) { answer, err = g.Memory.Reserve(ctx, r, l); return err })
+	if err == nil {
+		g.world.reserved(r, answer)
+	}
 	return answer, err
 }
 
@@ -484,22 +523,6 @@ func (g *gate) Record(ctx context.Context, entry reconcile.Entry) error {
 	return g.write(func() error { return g.Memory.Record(ctx, entry) })
 }
 
-// entrance is what the process sees of Amazon Connect.
-type entrance struct {
-	reconcile.Instance
-	gate *gate
-}
-
-// Apply wants the intent to be stored by now.
-func (i entrance) Apply(ctx context.Context, change plan.Change) (id string, err error) {
-	w := i.gate.world
-	if intent, err := w.store.Intent(ctx, change.Person, change.Instance); err != nil || intent.Change == nil || intent.Change.Hash() != change.Hash() {
-		w.fault("the agent of person %s is about to be changed, and the intent that is stored is %+v, %v", change.Person, intent, err)
-	}
-	err = i.gate.write(func() (err error) { id, err = i.Instance.Apply(ctx, change); return err })
-	return id, err
-}
-
 // eyewitness lets the rest of the world go on right after a person was read.
 type eyewitness struct {
 	reconcile.Directory
@@ -507,10 +530,11 @@ type eyewitness struct {
 }
 
 func (d eyewitness) Person(ctx context.Context, id string) (plan.Person, error) {
-	p, err := d.Directory.Person(ctx, id)
 	w := d.world
+	w.recent = nil
+	p, err := d.Directory.Person(ctx, id)
 	for _, s := range w.meanwhile {
-		w.recent = append(w.recent, w.wishes())
+		w.recent = append(w.recent, w.people())
 		if err := w.verbs[s.Do].do(w, s.A, s.B); err != nil {
 			return p, err
 		}

@@ -142,7 +142,7 @@ func (p *places) books(t *tx) (b reconcile.Books, entry int64, err error) {
 	if b.Stay, err = stay(t, p.Person, p.At); err != nil {
 		return b, 0, err
 	}
-	if b.Entry, entry, err = newest(t, p.Person, p.Instance); err != nil {
+	if b.Entry, entry, err = newest(t, p.Person, p.Instance, p.Agent); err != nil {
 		return b, 0, err
 	}
 	if err := t.row(sqlReserved, p.Hash, p.Instance, p.Person, p.start(p.limits.Long)).Scan(&b.Reserved); err != nil {

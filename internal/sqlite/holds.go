@@ -17,15 +17,17 @@ const (
 	entryList = `e.id, e.hold, e.instance, h.cause, e.person, e.agent, e.kind, e.action, e.hash, e.reason, e.state, e.created, e.expires, e.decider, e.decided, e.change`
 
 	sqlNewest = `SELECT ` + entryList + ` FROM hold_entries e JOIN holds h ON h.id = e.hold
-		WHERE e.person = ? AND e.instance = ? ORDER BY e.id DESC LIMIT 1`
+		WHERE e.person = ? AND e.instance = ? AND e.agent = ? ORDER BY e.id DESC LIMIT 1`
 	sqlOpenHold = `SELECT h.id FROM holds h WHERE h.instance = ?1 AND h.cause = ?2
 		AND EXISTS (SELECT 1 FROM hold_entries e WHERE e.hold = h.id AND e.state = 'waiting' AND e.expires > ?3) ORDER BY h.id DESC LIMIT 1`
 	sqlOpen  = `INSERT INTO holds (instance, cause, opened) VALUES (?, ?, ?) RETURNING id`
 	sqlEnter = `INSERT INTO hold_entries (hold, person, instance, agent, kind, action, hash, reason, state, created, expires, change)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)`
-	sqlClose    = `UPDATE hold_entries SET state = ? WHERE id = ?`
-	sqlDecide   = `UPDATE hold_entries SET state = ?, decider = ?, decided = ? WHERE id = ?`
-	sqlAnyOpen  = `SELECT EXISTS (SELECT 1 FROM hold_entries WHERE person = ? AND instance = ? AND state IN ('waiting', 'approved'))`
+	sqlClose   = `UPDATE hold_entries SET state = ? WHERE id = ?`
+	sqlDecide  = `UPDATE hold_entries SET state = ?, decider = ?, decided = ? WHERE id = ?`
+	sqlAnyOpen = `SELECT EXISTS (SELECT 1 FROM hold_entries WHERE person = ?1 AND instance = ?2 AND state IN ('waiting', 'approved'))
+		OR EXISTS (SELECT 1 FROM places WHERE person = ?1 AND instance = ?2 AND hash > '')`
+	sqlVacate   = `UPDATE places SET hash = '' WHERE person = ? AND instance = ? AND hash > ''`
 	sqlWithdraw = `UPDATE hold_entries SET state = 'withdrawn' WHERE person = ? AND instance = ? AND state IN ('waiting', 'approved')`
 
 	stayColumns = `person, who, why, since, until`
@@ -37,10 +39,10 @@ const (
 	sqlOldStays = `DELETE FROM stays WHERE until <= ?`
 )
 
-// newest gives the newest entry of a person in an instance, without its change,
+// newest gives the newest entry about an agent of a person, without its change,
 // and its row; nil if there is none.
-func newest(t *tx, person, instance string) (*reconcile.HoldEntry, int64, error) {
-	e, id, _, err := scanHoldEntry(t.row(sqlNewest, person, instance))
+func newest(t *tx, person, instance, agent string) (*reconcile.HoldEntry, int64, error) {
+	e, id, _, err := scanHoldEntry(t.row(sqlNewest, person, instance, agent))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, 0, nil
 	}
@@ -66,7 +68,12 @@ func (s *Store) Withdraw(ctx context.Context, person, instance string) error {
 	var open bool
 	err := explain(s.read.QueryRowContext(ctx, sqlAnyOpen, person, instance).Scan(&open))
 	if err == nil && open {
-		err = s.writer.write(ctx, &op{run: func(t *tx) error { return t.exec(sqlWithdraw, person, instance) }})
+		err = s.writer.write(ctx, &op{run: func(t *tx) error {
+			if err := t.exec(sqlWithdraw, person, instance); err != nil {
+				return err
+			}
+			return t.exec(sqlVacate, person, instance)
+		}})
 	}
 	if err != nil {
 		return fmt.Errorf("withdraw what is held of person %s: %w", person, err)

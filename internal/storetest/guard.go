@@ -187,9 +187,15 @@ func testGuardHolds(f *fixture) {
 	f.must(f.Withdraw(f.Context(), "h", ""))
 	f.held("H5", "the group is empty", "i", cliff) // nobody waits in H4
 	f.granted("h")                                 // what was withdrawn is as if it had never been held
+	f.granted("h", cliff)                          // it took its place
+	f.must(f.Withdraw(f.Context(), "h", "us"))
+	f.granted("h", cliff)
+	f.must(f.Withdraw(f.Context(), "h", ""))
+	f.held("H5", "the group is empty", "h", cliff) // and needs another one now
+	f.must(f.Withdraw(f.Context(), "h", ""))
 	f.restart()
 	f.held("H5", "the group is empty", "j", cliff)
-	f.same("holds", f.holds(reconcile.HoldQuery{Limit: 3}), []string{"H5: i=waiting j=waiting", "H4: g=withdrawn h=withdrawn", "H3: d=waiting"})
+	f.same("holds", f.holds(reconcile.HoldQuery{Limit: 3}), []string{"H5: h=withdrawn i=waiting j=waiting", "H4: g=withdrawn h=withdrawn", "H3: d=waiting"})
 }
 
 // testGuardAnew has changes that differ from what waits, and waits that are over.
@@ -209,6 +215,24 @@ func testGuardAnew(f *fixture) {
 	f.same("decided", len(decided), 1)
 	f.held("H3", "the group is empty", "a", hash("a third"))
 	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H3: a=waiting", "H2: a=superseded", "H1: a=superseded a=superseded"})
+	// What waits about one agent of a person says nothing of another one.
+	f.granted("a", hash("of another agent"), func(r *reconcile.Removal) { r.Agent = "another" })
+	f.held("H3", "the group is empty", "a", hash("a third"))
+}
+
+// testGuardAgents has a person with two agents, one of which was retired. What is
+// decided about the one says nothing of the other.
+func testGuardAgents(f *fixture) {
+	old := func(r *reconcile.Removal) { r.Agent, r.Hash = "old agent", "the old one" }
+	f.held("H1", "the group is empty", "a", cliff)
+	f.held("H1", "the group is empty", "a", cliff, old)
+	f.held("H1", "the group is empty", "a", cliff)
+	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H1: a=waiting a=waiting"})
+	f.same("decided", len(f.decide(reconcile.Decision{Hold: "H1", Approve: true, By: "eve"})), 2)
+	spent := reconcile.Reservation{State: reconcile.ReservationGranted, Hold: "H1"}
+	f.same("the one", f.reserve("a"), spent)
+	f.same("the other", f.reserve("a", old), spent)
+	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H1: a=spent a=spent"})
 }
 
 // decide decides now.

@@ -41,7 +41,7 @@ func (m *Memory) Reserve(ctx context.Context, r reconcile.Removal, limits reconc
 	if stay, ok := m.stays[r.Person]; ok && stay.Until.After(r.At) {
 		books.Stay = &stay
 	}
-	entry := m.newest(r.Person, r.Instance)
+	entry := m.newest(r)
 	if entry != nil {
 		seen := *entry
 		books.Entry = &seen
@@ -114,9 +114,9 @@ func count(yes bool) int {
 }
 
 // newest gives the newest entry of a person in an instance, nil if there is none.
-func (m *Memory) newest(person, instance string) *reconcile.HoldEntry {
+func (m *Memory) newest(r reconcile.Removal) *reconcile.HoldEntry {
 	for _, e := range slices.Backward(m.held) {
-		if e.Person == person && e.Instance == instance {
+		if e.Person == r.Person && e.Instance == r.Instance && e.Agent == r.Agent {
 			return e
 		}
 	}
@@ -153,6 +153,11 @@ func (m *Memory) Withdraw(_ context.Context, person, instance string) error {
 		open := e.State == reconcile.HoldWaiting || e.State == reconcile.HoldApproved
 		if e.Person == person && e.Instance == instance && open {
 			e.State = reconcile.HoldWithdrawn
+		}
+	}
+	for i, p := range m.places {
+		if p.person == person && p.instance == instance {
+			m.places[i].hash = ""
 		}
 	}
 	return nil

@@ -172,7 +172,7 @@ func (m *guardModel) cause(r reconcile.Removal) string {
 
 func (m *guardModel) newest(r reconcile.Removal) *reconcile.HoldEntry {
 	for _, e := range slices.Backward(m.entries) {
-		if e.Person == r.Person && e.Instance == r.Instance {
+		if e.Person == r.Person && e.Instance == r.Instance && e.Agent == r.Agent {
 			return e
 		}
 	}
@@ -206,6 +206,11 @@ func (m *guardModel) withdraw(t *rapid.T) {
 	for _, e := range m.entries {
 		if e.Person == person && e.Instance == instance && (e.State == reconcile.HoldWaiting || e.State == reconcile.HoldApproved) {
 			e.State = reconcile.HoldWithdrawn
+		}
+	}
+	for i, w := range m.went {
+		if w.Person == person && w.Instance == instance {
+			m.went[i].Hash = ""
 		}
 	}
 	if err := m.backend.Withdraw(m.outer.Context(), person, instance); err != nil {

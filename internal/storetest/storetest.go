@@ -136,6 +136,7 @@ func tests() map[string]func(*fixture) {
 		"GuardAgain":       testGuardAgain,
 		"GuardHolds":       testGuardHolds,
 		"GuardAnew":        testGuardAnew,
+		"GuardAgents":      testGuardAgents,
 		"GuardApprove":     testGuardApprove,
 		"GuardReject":      testGuardReject,
 		"GuardQuery":       testGuardQuery,

@@ -56,13 +56,13 @@ CREATE TABLE places (
   id       INTEGER PRIMARY KEY,
   instance TEXT    NOT NULL,
   person   TEXT    NOT NULL,
-  hash     TEXT    NOT NULL, -- of the change
+  hash     TEXT    NOT NULL, -- of the change; empty: it may not be made again for this place
   at       INTEGER NOT NULL, -- never before that of an earlier place of the instance
   span     TEXT    NOT NULL, -- the short window that it counts in; empty: it was approved and counts in none
   nth      INTEGER NOT NULL, -- number in that window, from 1
   removal  INTEGER NOT NULL  -- number among the removals of the instance, from 1; 0: it is none
 );
-CREATE INDEX places_hash    ON places (hash, instance, at);
+CREATE INDEX places_person  ON places (person, instance, hash, at);
 CREATE INDEX places_at      ON places (instance, at);
 CREATE INDEX places_span    ON places (instance, span, at, nth) WHERE nth > 0;
 CREATE INDEX places_removal ON places (instance, at, removal)   WHERE removal > 0;
