@@ -295,7 +295,7 @@ func effort(doc *app.Document) string {
 	if n == all {
 		return fmt.Sprintf("%s of %s.", text, operation)
 	}
-	return fmt.Sprintf("%s; %s (%d) takes longest.", text, operation, n)
+	return fmt.Sprintf("%s, %d of them %s, the slowest.", text, n, operation)
 }
 
 func heldBack(doc *app.Document) []app.PlannedChange {

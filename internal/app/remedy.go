@@ -11,7 +11,7 @@ var remedies = map[plan.Code]string{
 	plan.RuleFailed:         "mend the rule, or the profile in Okta that it reads",
 	plan.UsernameImpossible: "give them a username in Okta of letters, digits and _ . @ -, of 100 characters at most",
 	plan.UsernameChanged:    "change the username in Okta back, use the policy sync, which replaces the agent, or delete the agent by hand",
-	plan.ExistsNotOurs:      "if the agent is theirs: connectroster adopt USER, unless another deployment has it; otherwise rename or delete it in Amazon Connect",
+	plan.ExistsNotOurs:      "if the agent is theirs: connectroster adopt USER; otherwise rename or delete it in Amazon Connect",
 	plan.ProfileUnknown:     "create the profile, group or attribute in Amazon Connect, or mend its name in the configuration",
 	plan.ProfileForbidden:   "name another security profile, or set allow_admin: true on the persona if that is meant",
 	plan.Conflict:           "give one of the two another username in Okta; if nobody else has it, ask AWS support why the name is taken",
