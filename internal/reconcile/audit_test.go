@@ -97,6 +97,13 @@ func left(people map[string]somebody, id string, offices []office) bool {
 	return !slices.ContainsFunc(offices, func(o office) bool { return slices.Contains(p.groups, o.group) })
 }
 
+// undecided reports whether a person's status says neither that they are to have
+// an agent nor that they are to have none, so that all they have is left alone.
+func undecided(people map[string]somebody, id string) bool {
+	p, known := people[id]
+	return known && p.status != "SUSPENDED" && p.status != "DEPROVISIONED" && !slices.Contains(entitling, p.status)
+}
+
 // operations are those that a policy may call.
 var operations = map[plan.Policy][]string{
 	plan.CreateOnly: {"CreateUser"},

@@ -36,7 +36,8 @@ func (w *world) converge() error {
 		}
 		for _, a := range w.shelved() {
 			due := w.now().Sub(w.parkedAt[a.ID]) > grace+6*time.Hour // a name that came free may have led to another replacement
-			if due && (left(w.people(), a.Tags["connectroster:owner"], w.offices) || stateOf(a) == "retired") {
+			owner := a.Tags["connectroster:owner"]
+			if due && (left(w.people(), owner, w.offices) || stateOf(a) == "retired" && !undecided(w.people(), owner)) {
 				w.fault("agent %s is still there after the grace: %v", a.ID, a.Tags)
 			}
 		}
@@ -323,7 +324,7 @@ func (w *world) inLine() {
 		want, entitled := wanted[owner]
 		switch {
 		case stateOf(a) == "retired":
-			if w.mode.policy == plan.Sync && !w.parked(a) {
+			if w.mode.policy == plan.Sync && !w.parked(a) && !undecided(people, owner) {
 				w.fault("agent %s of person %s is retired and not parked: %+v", a.ID, owner, a)
 			}
 		case entitled:
