@@ -201,3 +201,20 @@ func TestPastTime(t *testing.T) {
 		}
 	}
 }
+
+func TestEffort(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		calls map[string]int
+		eta   float64
+		want  string
+	}{
+		{map[string]int{"CreateUser": 1}, 0, "At the configured rate this takes a moment: 1 call of CreateUser."},
+		{map[string]int{"DescribeUser": 7, "UpdateUserRoutingProfile": 7, "TagResource": 2}, 1, "At the configured rate this takes about 1 second: 16 calls, 7 of them UpdateUserRoutingProfile, the slowest."},
+		{map[string]int{"DescribeUser": 9, "TagResource": 7}, 130, "At the configured rate this takes about 2 minutes: 16 calls, 9 of them DescribeUser, the slowest."},
+	} {
+		if got := effort(&app.Document{Calls: c.calls, ETA: c.eta}); got != c.want {
+			t.Errorf("%v: got %q, want %q", c.calls, got, c.want)
+		}
+	}
+}

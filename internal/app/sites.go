@@ -90,7 +90,9 @@ func (a *App) check(ctx context.Context) error {
 		}
 	}
 	all.Wait()
-	errs = append(errs, a.twice())
+	if err := a.twice(); err != nil {
+		return err
+	}
 	for _, err := range errs {
 		if reconcile.IsTerminal(err) {
 			return err

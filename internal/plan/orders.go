@@ -66,3 +66,18 @@ func (c Change) Without(f Field) Change {
 	c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(g Field) bool { return g == f })
 	return c
 }
+
+// Claim gives an agent that was found as if the tags had been written that go with
+// those fields which a change that was cut short has written: what is there by our
+// own doing is not the floor's choice.
+func (c Change) Claim(found Agent) Agent {
+	if c.After == nil || c.Agent != found.ID {
+		return found
+	}
+	for f, answer := range c.After.Answers {
+		if slices.Contains(c.Fields, f) && sameField(f, &found, c.After) {
+			found.Answers = with(found.Answers, f, answer)
+		}
+	}
+	return found
+}

@@ -281,7 +281,7 @@ func (w *world) changes(c plan.Change, was, is simconnect.Agent, snaps []map[str
 			w.fault("agent %s got the routing profile %s by %s, which nothing grants to person %s", is.ID, is.RoutingProfile, c.Action, c.Person)
 		}
 		answered := was.Tags["connectroster:routing"]
-		if c.Action == plan.Update && !w.wished(snaps, c.Person, func(want wish) bool { return want.Routing != answered }) {
+		if c.Action == plan.Update && w.moved[is.ID] && !w.wished(snaps, c.Person, func(want wish) bool { return want.Routing != answered }) {
 			w.fault("agent %s was moved from where the floor put it, and the rules say of person %s what they said before", is.ID, c.Person)
 		}
 		if back && c.Action == plan.Resume {

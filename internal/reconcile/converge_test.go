@@ -35,7 +35,7 @@ func (w *world) converge() error {
 			return err
 		}
 		for _, a := range w.shelved() {
-			due := w.now().Sub(w.parkedAt[a.ID]) > grace+2*time.Hour // a name that came free may have led to another replacement
+			due := w.now().Sub(w.parkedAt[a.ID]) > grace+6*time.Hour // a name that came free may have led to another replacement
 			if due && (left(w.people(), a.Tags["connectroster:owner"], w.offices) || stateOf(a) == "retired") {
 				w.fault("agent %s is still there after the grace: %v", a.ID, a.Tags)
 			}
@@ -211,8 +211,13 @@ func (w *world) arrived() error {
 	}
 	for _, h := range holds {
 		for _, e := range h.Entries {
+<<<<<<< HEAD
 			// One that expired is nothing to decide any more: nobody looks at people whose agent was deleted by hand.
 			if e.State == reconcile.HoldApproved || e.State == reconcile.HoldWaiting && w.now().Before(e.Expires) {
+=======
+			expired := e.State == reconcile.HoldWaiting && !w.now().Before(e.Expires) // nobody can decide it any more
+			if e.Open() && !expired {
+>>>>>>> life
 				w.fault("%s of agent %s of person %s is still %s in hold %s", e.Action, e.Agent, e.Person, e.State, h.ID)
 			}
 		}

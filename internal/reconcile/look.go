@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -320,6 +321,30 @@ func (v *visit) unseen() error {
 	return After(wait, errors.New("the username is taken, but Amazon Connect does not show by whom yet"))
 }
 
+// reversed reports whether a change of an agent was cut short, and the rules say
+// something else of it by now.
+func (v *visit) reversed(p plan.Plan) bool {
+	cut := v.intent.Change
+	if cut == nil || v.intent.Making() || cut.After == nil {
+		return false
+	}
+	return !slices.ContainsFunc(p.Changes, func(c plan.Change) bool {
+		return c.Agent == cut.Agent && c.After != nil && maps.Equal(c.After.Answers, cut.After.Answers)
+	})
+}
+
+// claimed gives the agents with what a change that was cut short has written of
+// them for our own doing, so that it is not taken for the floor's choice.
+func (v *visit) claimed(agents []plan.Agent) []plan.Agent {
+	out := slices.Clone(agents)
+	for i, a := range out {
+		if v.ours(a) {
+			out[i] = v.intent.Change.Claim(a)
+		}
+	}
+	return out
+}
+
 // plan decides for the person in this instance.
 func (v *visit) plan(ctx context.Context, agents []plan.Agent, hidden []string) (plan.Plan, error) {
 	w := plan.World{
@@ -337,6 +362,9 @@ func (v *visit) plan(ctx context.Context, agents []plan.Agent, hidden []string) 
 func (v *visit) decide(ctx context.Context, agents []plan.Agent, hidden []string) error {
 	v.agents = agents // what was found besides must not be missing from a second plan
 	p, err := v.plan(ctx, agents, hidden)
+	if err == nil && v.reversed(p) {
+		p, err = v.plan(ctx, v.claimed(agents), hidden)
+	}
 	if err != nil {
 		return err
 	}
