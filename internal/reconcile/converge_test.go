@@ -211,13 +211,8 @@ func (w *world) arrived() error {
 	}
 	for _, h := range holds {
 		for _, e := range h.Entries {
-<<<<<<< HEAD
-			// One that expired is nothing to decide any more: nobody looks at people whose agent was deleted by hand.
-			if e.State == reconcile.HoldApproved || e.State == reconcile.HoldWaiting && w.now().Before(e.Expires) {
-=======
 			expired := e.State == reconcile.HoldWaiting && !w.now().Before(e.Expires) // nobody can decide it any more
 			if e.Open() && !expired {
->>>>>>> life
 				w.fault("%s of agent %s of person %s is still %s in hold %s", e.Action, e.Agent, e.Person, e.State, h.ID)
 			}
 		}
