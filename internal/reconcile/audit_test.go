@@ -276,7 +276,8 @@ func (w *world) changes(c plan.Change, was, is simconnect.Agent, snaps []map[str
 	moved := false
 	if security != strings.Join(was.SecurityProfiles, " ") && !w.parks(c, is) {
 		moved = true
-		if !w.wished(snaps, c.Person, func(want wish) bool { return want.Security == security }) && !(w.restores[c.Person] && slices.Equal(worn.SecurityProfiles, is.SecurityProfiles)) {
+		back := w.restores[c.Person] && slices.Equal(worn.SecurityProfiles, is.SecurityProfiles)
+		if !back && !w.wished(snaps, c.Person, func(want wish) bool { return want.Security == security }) {
 			w.fault("agent %s got the security profiles %s by %s, which nothing grants to person %s", is.ID, security, c.Action, c.Person)
 		}
 	}

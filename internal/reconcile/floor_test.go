@@ -100,3 +100,18 @@ func restoreAgent(w *world, a, _ int) error {
 	}
 	return w.order(reconcile.OrderRestore, a, w.restores)
 }
+
+// exodusOf has everybody leave at once.
+func exodusOf(w *world, a, b int) error {
+	for _, id := range w.users {
+		switch a % 3 {
+		case 0:
+			_ = w.org.Suspend(id)
+		case 1:
+			_ = w.org.Deactivate(id)
+		default:
+			_ = w.org.Leave(id, w.group(b))
+		}
+	}
+	return nil
+}

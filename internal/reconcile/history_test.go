@@ -289,21 +289,6 @@ func batch(w *world, _, b int) error {
 	return nil
 }
 
-// exodusOf has everybody leave at once.
-func exodusOf(w *world, a, b int) error {
-	for _, id := range w.users {
-		switch a % 3 {
-		case 0:
-			_ = w.org.Suspend(id)
-		case 1:
-			_ = w.org.Deactivate(id)
-		default:
-			_ = w.org.Leave(id, w.group(b))
-		}
-	}
-	return nil
-}
-
 func setStatus(w *world, a, b int) error {
 	_ = w.org.SetStatus(w.user(a), pick([]string{"LOCKED_OUT", "RECOVERY", "PASSWORD_EXPIRED", "ACTIVE", "PROVISIONED", "STAGED"}, b), "")
 	return nil

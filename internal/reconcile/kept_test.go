@@ -165,6 +165,25 @@ var kept = map[string]struct {
 		work 0 0
 		hand-untag 0 0
 	`},
+	"a hold expires, and its agent is deleted by hand": {apiSync, `
+		hire 0 0
+		shift 0 0
+		empty 0 0
+		shift 0 0
+		wait 6 0
+		hand-delete 0 0
+	`},
+	"an approval meets an order": {apiSync, `
+		hire 0 1
+		stage 0 4
+		work 0 0
+		exodus 5 7
+		shift 0 0
+		join 0 4
+		approve 0 0
+		stage 4 0
+		restore 3 0
+	`},
 	"the floor moves somebody whose return was cut short, who then leaves again": {apiSync, `
 		hire 0 0
 		shift 0 0

@@ -84,14 +84,18 @@ func (l *look) fulfilled(ctx context.Context) error {
 
 // clear ends an open intent before an order is carried out: what it has made or
 // done is recorded, and an agent that it is about to make is waited for, which
-// would be an orphan.
+// would be an orphan. What is held, or approved and not done yet, does not lie in
+// wait for another day either.
 func (v *visit) clear(ctx context.Context) error {
 	agents, _, err := v.find(ctx)
 	if err != nil {
 		return err
 	}
 	v.agents = agents
-	return v.settleIntent(ctx, plan.Plan{}, agents)
+	if err := v.settleIntent(ctx, plan.Plan{}, agents); err != nil {
+		return err
+	}
+	return v.forgo(ctx)
 }
 
 // release takes our tags off the person's agents.
