@@ -48,7 +48,7 @@ func (d *Directory) Evidence(ctx context.Context, q reconcile.Question) (reconci
 	if !oktaID(group) {
 		group = "" // somebody wrote over the tag
 	}
-	if out.Confirmed, err = d.removed(ctx, q.Person, group); err != nil {
+	if out.Confirmed, out.Joined, err = d.removed(ctx, q.Person, group); err != nil {
 		return reconcile.Evidence{}, err
 	}
 	if group == "" {
@@ -78,11 +78,11 @@ func (d *Directory) deleted(ctx context.Context, id string) (bool, error) {
 }
 
 // removed reports whether the newest record about a user and a group is of a
-// removal, and no other mapped group has taken them in.
-func (d *Directory) removed(ctx context.Context, id, group string) (bool, error) {
+// removal, and no other mapped group has taken them in; and when one has.
+func (d *Directory) removed(ctx context.Context, id, group string) (yes bool, joined time.Time, err error) {
 	records, err := d.records(ctx, id, "("+anyOf("eventType", []string{memberAdded, memberRemoved})+")")
 	if err != nil {
-		return false, err
+		return false, joined, err
 	}
 	groups := map[string]newest{}
 	for _, r := range records {
@@ -95,15 +95,12 @@ func (d *Directory) removed(ctx context.Context, id, group string) (bool, error)
 		}
 	}
 	for _, last := range groups {
-		if !last.left() {
-			return false, nil
+		if !last.left() && last.at.After(joined) {
+			joined = last.at
 		}
 	}
-	if group == "" {
-		return len(groups) > 0, nil
-	}
 	_, known := groups[group]
-	return known, nil
+	return joined.IsZero() && (known || group == "" && len(groups) > 0), joined, nil
 }
 
 // newest is what the newest records of something say. The log is not in order:

@@ -75,6 +75,10 @@ func (c *court) ask(q reconcile.Question, calls int64) reconcile.Evidence {
 func (c *court) ana() string { return userNamed(c.t, c.Org, "ana@example.com").ID }
 
 func wantEvidence(t *testing.T, what string, got, want reconcile.Evidence) {
+	if got.Confirmed && !got.Joined.IsZero() {
+		t.Errorf("%s: confirmed, and yet a group took them in at %s", what, got.Joined)
+	}
+	got.Joined = time.Time{} // see TestEvidenceOfJoining
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: %+v; %+v is wanted", what, got, want)
@@ -425,7 +429,7 @@ func TestEvidenceFaults(t *testing.T) {
 				simply(t, c.AddFaults(fault))
 				for _, q := range []reconcile.Question{{Person: ana, Group: c.agents}, {Person: ana}, {Person: ana, Gone: true}} {
 					got, err := d.Evidence(t.Context(), q)
-					if got != (reconcile.Evidence{}) {
+					if got.Joined = (time.Time{}); got != (reconcile.Evidence{}) {
 						t.Errorf("%+v: %+v, %v", q, got, err)
 					}
 				}
@@ -481,5 +485,21 @@ func TestRemovalCalls(t *testing.T) {
 		if n := c.calls.Load(); n > 6 {
 			t.Errorf("%s: %d calls", name, n)
 		}
+	}
+}
+
+// TestEvidenceOfJoining: the records tell since when a group has somebody, so that
+// what missed them before is no proof.
+func TestEvidenceOfJoining(t *testing.T) {
+	t.Parallel()
+	c := newCourt(t)
+	q := reconcile.Question{Person: c.ana(), Group: c.agents}
+	simply(t, c.Leave(c.ana(), apiName))
+	if got := c.ask(q, 2); !got.Confirmed || !got.Joined.IsZero() {
+		t.Errorf("left: %+v", got)
+	}
+	simply(t, c.Join(c.ana(), apiName))
+	if got := c.ask(q, 2); got.Confirmed || got.Joined.IsZero() {
+		t.Errorf("came back: %+v", got)
 	}
 }

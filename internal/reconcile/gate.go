@@ -95,6 +95,10 @@ func (v *visit) quiet(ctx context.Context, change plan.Change) (now plan.Change,
 // markFor is how long a complete sweep vouches for what it read.
 const markFor = 48 * time.Hour
 
+// clocksApart is how far our clock and the directory's may be apart: a sweep that
+// missed somebody says nothing of a group that took them in since.
+const clocksApart = 15 * time.Minute
+
 // proof asks for the second key of a removal: besides what the look has read
 // itself, another source must say that this very person left. It gives the reason
 // why the removal must be approved whatever the numbers, if there is one.
@@ -116,7 +120,7 @@ func (v *visit) proof(ctx context.Context, change plan.Change) (cliff string, er
 	if err != nil {
 		return "", fmt.Errorf("ask for a second proof that the person left: %w", err)
 	}
-	missed := !known.Absent.IsZero() && v.Now().Sub(known.Absent) < markFor
+	missed := !known.Absent.IsZero() && v.Now().Sub(known.Absent) < markFor && known.Absent.Sub(evidence.Joined) > clocksApart
 	if !evidence.Confirmed && !missed && evidence.Cliff == "" {
 		wait := min(max(v.Now().Sub(v.work.Since), 5*time.Second), time.Hour)
 		return "", After(wait, errors.New("seems to have left, but no second source says so yet: neither Okta's System Log nor a complete sweep"))

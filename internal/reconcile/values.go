@@ -119,8 +119,9 @@ type Question struct {
 
 // Evidence is what a directory's own records say of somebody's leaving.
 type Evidence struct {
-	Confirmed bool   // the newest record about the person (and the group) is of their removal
-	Cliff     string // what happened to the group as a whole: it is gone, or empty; for people
+	Confirmed bool      // the newest record about the person (and the group) is of their removal
+	Joined    time.Time // when a mapped group took them in that has not let them go since, by the records; zero: none
+	Cliff     string    // what happened to the group as a whole: it is gone, or empty; for people
 }
 
 // Intent is a change whose outcome is open.
