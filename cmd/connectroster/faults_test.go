@@ -264,7 +264,7 @@ func TestNewerSchema(t *testing.T) {
 func TestBadConfiguration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{config: "listne: nowhere\nworkers: many"})
-	says(t, w.ends(), "connectroster.yaml:14:1: listne", "connectroster.yaml:15:10: workers")
+	says(t, w.ends(), "connectroster.yaml:15:1: listne", "connectroster.yaml:16:10: workers")
 	if _, err := os.Stat(w.database); err == nil {
 		t.Error("a database was made")
 	}
