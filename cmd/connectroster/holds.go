@@ -39,7 +39,7 @@ Exit codes: 0 all went well; 1 something failed.`,
   connectroster holds show H3
   connectroster holds approve H3
   connectroster holds reject H3 00u1abcd2EFGHijkl3m4 --why "the group comes back" --until 3d`,
-		Args: noArguments,
+		Args: subcommands,
 		RunE: list.RunE,
 	}
 	o.flags(cmd)
