@@ -219,6 +219,10 @@ type Hook struct {
 	// Authentication field.
 	Header string `yaml:"header" default:"Authorization" example:"X-Hook-Secret"`
 
+	// The https address at which Okta reaches the daemon. The commands of
+	// connectroster okta compare the event hook with it, unless --url names another.
+	URL string `yaml:"url" type:"address" example:"https://roster.example.com/hooks/okta"`
+
 	// The largest delivery that is read: from 1KiB to 64MiB. Okta does not send a
 	// refused delivery again.
 	MaxBody Size `yaml:"max_body" default:"6MiB" example:"1MiB"`
