@@ -31,7 +31,8 @@ type Config struct {
 	// The name of this deployment: 1 to 64 letters, digits, `_`, `.` and `-`.
 	// It is written on every agent that is created and says whose they are, so
 	// it must never change, and two deployments on one Amazon Connect instance
-	// must not share it.
+	// must not share it. The database remembers it: with another name nothing
+	// starts, until connectroster release --all has given up the agents.
 	Name string `yaml:"name" need:"yes" example:"production"`
 
 	// How far changes may go; there is no default, so that nobody gets a wider one
