@@ -227,6 +227,10 @@ func TestApply(t *testing.T) {
 	wants[app.Problem](w, 400, http.MethodPost, "/v1/apply", w.asJSON(app.ApplyRequest{Plan: other}))
 
 	doc = wants[app.Document](w, 200, http.MethodPost, "/v1/plan", "")
+	if !wants[app.Checked](w, 200, http.MethodPost, "/v1/apply", w.asJSON(app.ApplyRequest{Plan: doc.Stored(), Check: true})).Fresh || w.writes() != 1 {
+		t.Fatalf("a plan that is checked is carried out, or is stale: %d writes", w.writes())
+	}
+	wants[app.Problem](w, 400, http.MethodPost, "/v1/apply", `{"check":true}`)
 	outcomes, summary := w.stream("/v1/apply", w.asJSON(app.ApplyRequest{Plan: doc.Stored()}))
 	if summary.Results[app.ResultDone] != 3 || summary.Actions[plan.Create] != 2 || summary.Actions[plan.Update] != 1 || outcomes[joins.ID].Username != joins.Login {
 		t.Fatalf("apply: %+v, %+v", outcomes, summary)
