@@ -395,8 +395,16 @@ func TestWindows(t *testing.T) {
 	}
 	r.ask(held[2])
 	r.settle(time.Minute)
+	if r.suspended(held[2]) {
+		t.Error("a rejected one is suspended by itself when the stay is over")
+	}
+	if w := r.waiting(); len(w) != 1 || w[0].Person != held[2] {
+		t.Fatalf("after the stay these wait: %+v", w)
+	}
+	r.approve(r.waiting()[0].Hold)
+	r.settle(time.Minute)
 	if !r.suspended(held[2]) {
-		t.Error("is not suspended after the stay is over")
+		t.Error("is not suspended by an approval after the stay is over")
 	}
 	r.verify()
 }
@@ -590,6 +598,66 @@ func TestContacts(t *testing.T) {
 	if !r.suspended(ids[1]) {
 		t.Error("is not suspended during a contact")
 	}
+}
+
+// TestHeldDuringContact: a change of rights and work that was held is approved
+// once, though its halves go at different times.
+func TestHeldDuringContact(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	r.config.WaitForContacts = 10 * time.Minute
+	r.config.Limits = reconcile.Limits{MoveCount: 1, MoveShare: 1e-9}
+	r.restart()
+	ids := r.team(3)
+	moved := func(id string) (rights, work bool) {
+		a, _ := r.agentOf(id)
+		return len(a.SecurityProfiles) == 2, a.RoutingProfile == r.sim.RoutingProfileID("Sales")
+	}
+	contacts := map[string]string{}
+	for _, id := range ids {
+		a, _ := r.agentOf(id)
+		must(t, r.sim.SignIn(a.ID))
+		c, err := r.sim.BeginContact(a.ID, simconnect.Contact{Channel: "VOICE"})
+		must(t, err)
+		contacts[id] = c
+		r.change(id, func(p *plan.Person) { p.Groups = []plan.Group{{ID: salesID, Name: "Sales"}} })
+	}
+	r.ask(ids...)
+	r.settle(time.Minute)
+	var held []string
+	for _, e := range r.waiting() {
+		held = append(held, e.Person)
+		if rights, work := moved(e.Person); rights || work {
+			t.Errorf("%s is held, and was changed: rights %v, work %v", e.Person, rights, work)
+		}
+	}
+	if len(held) != 2 {
+		t.Fatalf("%d are held, want 2 of 3", len(held))
+	}
+	r.approve(r.waiting()[0].Hold)
+	r.settle(time.Minute)
+	if n := len(r.waiting()); n != 0 {
+		t.Fatalf("%d wait once more for what was approved", n)
+	}
+	for _, id := range held {
+		if rights, work := moved(id); !rights || work {
+			t.Errorf("%s was approved: rights %v, work %v", id, rights, work)
+		}
+	}
+	must(t, r.sim.EndContact(contacts[held[0]]))
+	r.settle(12 * time.Minute) // one has hung up, for the other the wait is over
+	for _, id := range ids {
+		if rights, work := moved(id); !rights || !work {
+			t.Errorf("in the end of %s: rights %v, work %v", id, rights, work)
+		}
+		if got, want := r.journal(id), "change update"; got[len(got)-1] != want || got[len(got)-2] != want {
+			t.Errorf("journal of %s: %q", id, got)
+		}
+	}
+	if n := len(r.waiting()); n != 0 {
+		t.Errorf("%d wait in the end", n)
+	}
+	r.verify()
 }
 
 // TestOrders: what people ask for by hand.

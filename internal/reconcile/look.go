@@ -415,7 +415,12 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 	made := slices.IndexFunc(agents, v.answers)
 	switch {
 	case v.intent.Making() && made >= 0:
-		return v.created(ctx, v.intendedAs(agents[made]), agents[made], "", lost)
+		intended := v.intendedAs(agents[made])
+		hold, err := v.approvedIn(ctx, intended)
+		if err != nil {
+			return err
+		}
+		return v.created(ctx, intended, agents[made], hold, lost)
 	case slices.ContainsFunc(p.Changes, v.repeated):
 		return nil // it is made once more, or for the first time
 	case v.intent.Making():
@@ -431,7 +436,11 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 		agent = &agents[found]
 	}
 	if change.Done(agent) {
-		return v.done(ctx, *change, "", change.Reason+"; the answer was lost")
+		hold, err := v.approvedIn(ctx, *change)
+		if err != nil {
+			return err
+		}
+		return v.done(ctx, *change, hold, change.Reason+"; the answer was lost")
 	}
 	return v.drop(ctx)
 }
