@@ -107,7 +107,7 @@ func (v *visit) proof(ctx context.Context, change plan.Change) (cliff string, er
 		return "", nil
 	}
 	known := v.entry(change.Agent)
-	if cliff, err = v.vouched(ctx); err != nil {
+	if cliff, err = v.vouched(ctx, v.at.Name); err != nil {
 		return "", err
 	}
 	cliff = cmp.Or(known.Cliff, cliff)
@@ -138,11 +138,11 @@ func (v *visit) entry(agent string) Known {
 	return Known{}
 }
 
-// vouched tells why no sweep vouches for the present configuration, or gives the
-// empty string.
-func (e *Engine) vouched(ctx context.Context) (string, error) {
+// vouched tells why no sweep of an instance vouches for the present configuration,
+// or gives the empty string.
+func (e *Engine) vouched(ctx context.Context, instance string) (string, error) {
 	var m mark
-	switch err := e.recall(ctx, noteMark, &m); {
+	switch err := e.recall(ctx, noteMark(instance), &m); {
 	case errors.Is(err, ErrNotFound):
 		return "there was no complete sweep yet", nil
 	case err != nil:

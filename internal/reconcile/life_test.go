@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -755,5 +756,59 @@ func TestSeveralInstances(t *testing.T) {
 	}
 	if swept := r.sweep(); swept.Agents != 2 || swept.Changes != 0 {
 		t.Errorf("swept %+v", swept)
+	}
+
+	// While one cannot be read, the other is swept all the same, for days.
+	for range 4 {
+		r.clock.Advance(day)
+		must(t, other.sim.AddFaults(simconnect.Fault{Operation: "SearchUsers", Status: 403, Code: "AccessDeniedException"}))
+		if _, err := r.engine.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), "instance us: ") {
+			t.Fatalf("a sweep without an instance: %v", err)
+		}
+	}
+	if _, err := r.engine.Propose(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.back("00u1")
+	r.ask("00u1")
+	r.settle(time.Minute)
+	r.quit("00u1")
+	r.ask("00u1")
+	r.settle(time.Minute)
+	if !r.suspended("00u1") {
+		t.Error("emea: is not suspended, although sweeps vouch for it")
+	}
+	held := r.waiting()
+	if len(held) != 1 || held[0].Instance != "us" || !strings.Contains(held[0].Cause, "no complete sweep for 48 hours") {
+		t.Errorf("us: not held for the missing sweeps: %+v", held)
+	}
+}
+
+// TestProposalForeseesWindows: a plan says which of its removals find no place.
+func TestProposalForeseesWindows(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	ids := r.team(20)
+	r.sweep()
+	r.quit(ids[:8]...)
+	r.status(plan.StatusSuspended, ids[8:16]...)
+	p, err := r.engine.Propose(t.Context())
+	must(t, err)
+	byCause := map[string]int{}
+	for _, c := range p.Changes {
+		byCause[c.Guard]++
+	}
+	// Five for the group, of which the day has place for five altogether.
+	want := map[string]int{"": 5, "will be held for approval: more than 5 people left group 00gagents in 15m0s": 3, "will be held for approval: more than 5 removals in 24h0m0s": 8}
+	if !maps.Equal(byCause, want) {
+		t.Errorf("foreseen: %v\nwant %v", byCause, want)
+	}
+	r.ask(ids[:16]...)
+	r.settle(time.Minute)
+	if n := r.countSuspended(ids); n != 5 {
+		t.Errorf("%d went", n)
+	}
+	if n := len(r.waiting()); n != 11 {
+		t.Errorf("%d are held", n)
 	}
 }
