@@ -31,7 +31,8 @@ type Config struct {
 	// The name of this deployment: 1 to 64 letters, digits, `_`, `.` and `-`.
 	// It is written on every agent that is created and says whose they are, so
 	// it must never change, and two deployments on one Amazon Connect instance
-	// must not share it.
+	// must not share it. The database remembers it: with another name nothing
+	// starts, until connectroster release --all has given up the agents.
 	Name string `yaml:"name" need:"yes" example:"production"`
 
 	// How far changes may go; there is no default, so that nobody gets a wider one
@@ -218,6 +219,10 @@ type Hook struct {
 	// The name of the HTTP header that carries the secret, as set in Okta under
 	// Authentication field.
 	Header string `yaml:"header" default:"Authorization" example:"X-Hook-Secret"`
+
+	// The https address at which Okta reaches the daemon. The commands of
+	// connectroster okta compare the event hook with it, unless --url names another.
+	URL string `yaml:"url" type:"address" example:"https://roster.example.com/hooks/okta"`
 
 	// The largest delivery that is read: from 1KiB to 64MiB. Okta does not send a
 	// refused delivery again.

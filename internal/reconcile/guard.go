@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"connectroster/internal/plan"
@@ -98,20 +99,46 @@ func (l Limits) Exceeded(r Removal, c Counts) string {
 	larger := func(count int, share float64) int { return max(count, int(share*float64(r.Owned))) }
 	if r.Kind == RemovalMove {
 		if most := larger(l.MoveCount, l.MoveShare); c.Moves >= most {
-			return fmt.Sprintf("more than %d moves in %s", most, l.Short)
+			return fmt.Sprintf("more than %s in %s", count(most, "move", "moves"), spell(l.Short))
 		}
 		return ""
 	}
 	if r.Kind == RemovalMembership && c.Group >= l.GroupCount {
-		return fmt.Sprintf("more than %d people left group %s in %s", l.GroupCount, r.Group, l.Short)
+		return fmt.Sprintf("more than %s left group %s in %s", count(l.GroupCount, "person", "people"), r.Group, spell(l.Short))
 	}
 	if most := larger(l.StatusCount, l.StatusShare); r.Kind != RemovalMembership && c.Status >= most {
-		return fmt.Sprintf("more than %d removals in %s", most, l.Short)
+		return fmt.Sprintf("more than %s in %s", count(most, "removal", "removals"), spell(l.Short))
 	}
 	if most := larger(l.LongCount, l.LongShare); c.Long >= most {
-		return fmt.Sprintf("more than %d removals in %s", most, l.Long)
+		return fmt.Sprintf("more than %s in %s", count(most, "removal", "removals"), spell(l.Long))
 	}
 	return ""
+}
+
+// spell writes the length of a window as people say it: "15 minutes", "1 hour 30
+// minutes".
+func spell(d time.Duration) string {
+	var parts []string
+	for _, unit := range []struct {
+		length    time.Duration
+		one, many string
+	}{{time.Hour, "hour", "hours"}, {time.Minute, "minute", "minutes"}, {time.Second, "second", "seconds"}} {
+		if n := d / unit.length; n > 0 {
+			parts = append(parts, count(int(n), unit.one, unit.many))
+			d -= n * unit.length
+		}
+	}
+	if len(parts) == 0 || d > 0 {
+		return strings.TrimSpace(strings.Join(parts, " ") + " " + d.String())
+	}
+	return strings.Join(parts, " ")
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // Books are what a backend knows when a change asks for its place.

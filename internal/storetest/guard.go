@@ -76,7 +76,7 @@ func hash(h string) func(*reconcile.Removal) { return func(r *reconcile.Removal)
 
 func cliff(r *reconcile.Removal) { r.Cliff = "the group is empty" }
 
-const manyRemovals = "more than 5 removals in 15m0s"
+const manyRemovals = "more than 5 removals in 15 minutes"
 
 // testGuardWindows fills every window and lets it pass.
 func testGuardWindows(f *fixture) {
@@ -93,10 +93,10 @@ func testGuardWindows(f *fixture) {
 		f.granted(fmt.Sprint("m", i), kind(reconcile.RemovalMove))
 		f.granted(fmt.Sprint("u", i), us)
 	}
-	f.held("H2", "more than 5 moves in 15m0s", "m5", kind(reconcile.RemovalMove))
+	f.held("H2", "more than 5 moves in 15 minutes", "m5", kind(reconcile.RemovalMove))
 	f.held("H3", manyRemovals, "u5", us)
 	// So has each group, but for the long window that all removals share.
-	f.held("H4", "more than 5 removals in 24h0m0s", "g0", group("g"))
+	f.held("H4", "more than 5 removals in 24 hours", "g0", group("g"))
 	many := func(r *reconcile.Removal) { r.Owned = 50 } // 10 in the long window
 	for i := range 3 {
 		f.granted(fmt.Sprint("g", i+1), group("g"), many)
@@ -109,10 +109,10 @@ func testGuardWindows(f *fixture) {
 	f.clock.Advance(time.Microsecond)
 	f.granted("s8", many)
 	f.clock.Advance(12 * time.Minute) // the short window has room again, the long one is full
-	f.held("H4", "more than 5 removals in 24h0m0s", "s9")
-	f.held("H5", "more than 10 removals in 24h0m0s", "s10", many)
+	f.held("H4", "more than 5 removals in 24 hours", "s9")
+	f.held("H5", "more than 10 removals in 24 hours", "s10", many)
 	f.clock.Advance(start.Add(24*time.Hour).Sub(f.clock.Now()) - time.Microsecond)
-	f.held("H5", "more than 10 removals in 24h0m0s", "s11", many)
+	f.held("H5", "more than 10 removals in 24 hours", "s11", many)
 	f.clock.Advance(time.Microsecond)
 	f.granted("s12", many)
 }
@@ -123,7 +123,7 @@ func testGuardGroups(f *fixture) {
 	for i := range 5 {
 		f.granted(fmt.Sprint("g", i), group("g"), many)
 	}
-	f.held("H1", "more than 5 people left group g in 15m0s", "g5", group("g"), many)
+	f.held("H1", "more than 5 people left group g in 15 minutes", "g5", group("g"), many)
 	f.granted("h0", group("h"), many)
 	f.granted("n0", group(""), many)
 	f.granted("s0", many)

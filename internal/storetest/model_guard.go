@@ -163,20 +163,20 @@ func (m *guardModel) cause(r reconcile.Removal) string {
 	switch r.Kind {
 	case reconcile.RemovalMove:
 		if count(guardLimits.Short, reconcile.RemovalMove) >= 1 {
-			return "more than 1 moves in 10m0s"
+			return "more than 1 move in 10 minutes"
 		}
 		return ""
 	case reconcile.RemovalMembership:
 		if count(guardLimits.Short, reconcile.RemovalMembership) >= 1 {
-			return fmt.Sprintf("more than 1 people left group %s in 10m0s", r.Group)
+			return fmt.Sprintf("more than 1 person left group %s in 10 minutes", r.Group)
 		}
 	default:
 		if count(guardLimits.Short, reconcile.RemovalStatus, reconcile.RemovalDelete) >= 2 {
-			return "more than 2 removals in 10m0s"
+			return "more than 2 removals in 10 minutes"
 		}
 	}
 	if count(guardLimits.Long, reconcile.RemovalStatus, reconcile.RemovalDelete, reconcile.RemovalMembership) >= 3 {
-		return "more than 3 removals in 1h0m0s"
+		return "more than 3 removals in 1 hour"
 	}
 	return ""
 }
