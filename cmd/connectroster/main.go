@@ -64,6 +64,7 @@ agent that they have, and holds what waits for approval.`,
 		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
+		catalogCommand(),
 	)
 	return root
 }
