@@ -65,6 +65,7 @@ agent that they have, and holds what waits for approval.`,
 		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
+		catalogCommand(),
 	)
 	strictBuiltins(root)
 	return root

@@ -317,7 +317,10 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 // Parse reads a configuration from data. Faults call it by name, and relative
 // paths in it start at the folder of name. An error is always a [Faults].
 func Parse(name string, data []byte, getenv func(string) string) (*Config, error) {
-	r := newReader(name, getenv)
+	return parse(newReader(name, getenv), data)
+}
+
+func parse(r *reader, data []byte) (*Config, error) {
 	c := r.read(data)
 	warnings, faults := r.src.render(r.warnings), r.src.render(r.faults)
 	if len(faults) > 0 {
