@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
@@ -128,7 +129,7 @@ func (s *stack) function(code awslambda.Code, in shape) function {
 // the next one does what it would have done. What fails for good is kept.
 func (s *stack) schedule(id string, f function, at awsscheduler.ScheduleExpression, window awsscheduler.TimeWindow) {
 	f.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
-		RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(5)),
+		RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(5)), OnFailure: awslambdadestinations.NewSqsDestination(s.unrun),
 	})
 	awsscheduler.NewSchedule(s.Stack, jsii.String(id), &awsscheduler.ScheduleProps{
 		Description: jsii.String("connectroster " + s.lock.Deployment), Schedule: at, TimeWindow: window,
