@@ -33,6 +33,9 @@ func run(args []string) int {
 		}
 		if !errors.Is(err, errReported) {
 			fmt.Fprintln(os.Stderr, "connectroster: "+err.Error())
+			if code := codeOf(err); code != "" {
+				fmt.Fprintln(os.Stderr, "connectroster: more: connectroster help "+code)
+			}
 		}
 		return 1
 	}
@@ -54,14 +57,16 @@ Try it on this machine, without any account:
 
   connectroster dev
 
+doctor checks everything that has to be right, and says what to do about what is not.
 With a daemon running, plan shows what it would do, explain why somebody has the
 agent that they have, and holds what waits for approval.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(wrongFlag)
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
-		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+		serveCommand(), doctorCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
 	)
