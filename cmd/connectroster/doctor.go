@@ -165,6 +165,7 @@ type diagnosis struct {
 	notes   io.Writer
 	silent  bool
 	skipped []doctor.Result
+	last    doctor.Result // that was printed
 	drawn   bool
 }
 
@@ -210,12 +211,14 @@ func (d *diagnosis) result(r doctor.Result) {
 		d.line(head, d.paint(bold, name))
 		d.text(plain, "", at, r.Seen)
 	}
-	if r.Do != "" {
+	again := r.Code == d.last.Code && r.Do == d.last.Do
+	if r.Do != "" && !again {
 		d.text(cyan, "", at, "to do: "+r.Do)
 	}
-	if r.State != doctor.OK {
+	if r.State != doctor.OK && !again {
 		d.text(faint, "", at, "more: connectroster help "+r.Code)
 	}
+	d.last = r
 	_ = d.flush() // the end tells whether that works
 }
 
@@ -241,6 +244,19 @@ func (d *diagnosis) end(report doctor.Report) {
 		parts = append(parts, fmt.Sprintf("%d not looked at", report.Skipped))
 	}
 	d.text(colour, "", 0, strings.Join(parts, ", ")+".")
+}
+
+// withCode gives the text of an error with the code by which connectroster help
+// tells more about it.
+func withCode(err error) string {
+	code := codeOf(err)
+	switch {
+	case code == "":
+		return err.Error()
+	case strings.Contains(err.Error(), "\n"):
+		return err.Error() + "\n[" + code + "]"
+	}
+	return err.Error() + " [" + code + "]"
 }
 
 // codeOf gives the code of the catalogue for an error of a command.

@@ -32,10 +32,7 @@ func run(args []string) int {
 			return 2
 		}
 		if !errors.Is(err, errReported) {
-			fmt.Fprintln(os.Stderr, "connectroster: "+err.Error())
-			if code := codeOf(err); code != "" {
-				fmt.Fprintln(os.Stderr, "connectroster: more: connectroster help "+code)
-			}
+			fmt.Fprintln(os.Stderr, "connectroster: "+withCode(err))
 		}
 		return 1
 	}

@@ -87,17 +87,13 @@ func (c *Config) modeSeen() []doctor.Finding {
 }
 
 func (c *Config) simulatorsSeen() []doctor.Finding {
-	var out []doctor.Finding
 	if host := c.loopbackOrg(); host != "" {
-		out = append(out, doctor.Warning("Okta is a program on this machine, at %s (okta.org)", host))
+		return []doctor.Finding{doctor.Warning("Okta is a program on this machine, at %s (okta.org)", host)}
 	}
 	if c.AllowLoopback {
-		out = append(out, doctor.Warning("programs on this machine may stand in for Okta and Amazon Connect (allow_loopback)"))
+		return []doctor.Finding{doctor.Warning("programs on this machine may stand in for Okta and Amazon Connect (allow_loopback)")}
 	}
-	if len(out) == 0 {
-		out = append(out, doctor.Okay("none is configured"))
-	}
-	return out
+	return []doctor.Finding{doctor.Okay("none is configured")}
 }
 
 // loopbackOrg gives the host of an org on this machine; empty: it is elsewhere.

@@ -71,11 +71,11 @@ func (e *Examination) disk() []doctor.Finding {
 	switch {
 	case !known:
 	case free < noSpace:
-		out = append(out, doctor.Failure("%s are free on the disk of %s", mebibytes(free), folder).As("database_full").Todo("%s", remedy.For("database_full").Do))
+		out = append(out, doctor.Failure("%s are free on the disk of %s", sized(free), folder).As("database_full").Todo("%s", remedy.For("database_full").Do))
 	case free < littleSpace:
-		out = append(out, doctor.Warning("%s are free on the disk of %s", mebibytes(free), folder).Todo("make room before it is full: deliveries are refused then"))
+		out = append(out, doctor.Warning("%s are free on the disk of %s", sized(free), folder).Todo("make room before it is full: deliveries are refused then"))
 	default:
-		out = append(out, doctor.Okay("%s free on the disk of %s", mebibytes(free), folder))
+		out = append(out, doctor.Okay("%s free on the disk of %s", sized(free), folder))
 	}
 	return out
 }
@@ -89,7 +89,10 @@ func failed(err error) doctor.Finding {
 	return f
 }
 
-func mebibytes(n uint64) string {
+func sized(n uint64) string {
+	if n < 10<<20 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
 	if n < 10<<30 {
 		return fmt.Sprintf("%d MiB", n>>20)
 	}
@@ -140,7 +143,7 @@ func (e *Examination) content(ctx context.Context, daemon bool) []doctor.Finding
 		}
 		return append(out, failed(explain(err)))
 	}
-	return append(out, doctor.Okay("%s is sound: %s, schema %d", path, mebibytes(uint64(max(info.Size(), 0))), schema))
+	return append(out, doctor.Okay("%s is sound: %s, schema %d", path, sized(uint64(max(info.Size(), 0))), schema))
 }
 
 // take copies the database, with what was not folded into it yet.
