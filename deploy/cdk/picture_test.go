@@ -41,7 +41,7 @@ func TestPicture(t *testing.T) {
 // Sizes of the picture, in pixels.
 const (
 	boxWidth, boxHeight = 150, 52
-	columnWidth         = 190
+	columnWidth         = 230
 	rowHeight           = 92
 	margin              = 20
 )
@@ -53,7 +53,7 @@ type placed struct{ x, y float64 } // its middle
 func draw(source string) (string, error) {
 	colours := map[string]string{"aws": "#fff4e0", "function": "#e4f1e4", "other": "#e6ecf7"}
 	boxes := map[string]placed{}
-	var shapes, lines strings.Builder
+	var shapes, lines, labels strings.Builder
 	columns, rows := 0, 0
 	for n, row := range strings.Split(source, "\n") {
 		words := strings.Fields(row)
@@ -95,7 +95,7 @@ func draw(source string) (string, error) {
 			}
 			fmt.Fprintf(&lines, `<line x1="%.0f" y1="%.0f" x2="%.0f" y2="%.0f" stroke="#555" marker-end="url(#tip)"%s/>`+"\n", a.x, a.y, b.x, b.y, dash)
 			if text := strings.Join(words[3:], " "); text != "" {
-				fmt.Fprintf(&lines, `<text x="%.0f" y="%.0f" font-size="10" fill="#444" stroke="#fff" stroke-width="3" paint-order="stroke">%s</text>`+"\n", (a.x+b.x)/2, (a.y+b.y)/2-4, escaped(text))
+				fmt.Fprintf(&labels, `<text x="%.0f" y="%.0f" font-size="10" fill="#444" stroke="#fff" stroke-width="3" paint-order="stroke">%s</text>`+"\n", (a.x+b.x)/2, (a.y+b.y)/2-4, escaped(text))
 			}
 		default:
 			return "", fault("neither a box nor an arrow")
@@ -105,8 +105,8 @@ func draw(source string) (string, error) {
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13" text-anchor="middle" role="img" aria-label="connectroster on AWS">
 <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>
 <rect width="%d" height="%d" fill="#fff"/>
-%s%s</svg>
-`, width, height, width, height, lines.String(), shapes.String()), nil
+%s%s%s</svg>
+`, width, height, width, height, lines.String(), shapes.String(), labels.String()), nil
 }
 
 // edge is where the line from the middle of one box to that of another leaves it.
