@@ -152,6 +152,7 @@ func tests() map[string]func(*fixture) {
 		"GuardAgents":      testGuardAgents,
 		"GuardApprove":     testGuardApprove,
 		"GuardReject":      testGuardReject,
+		"GuardRest":        testGuardRest,
 		"GuardQuery":       testGuardQuery,
 		"GuardStays":       testGuardStays,
 		"GuardTogether":    testGuardTogether,
