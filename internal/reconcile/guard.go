@@ -22,6 +22,7 @@ type Removal struct {
 	Owned    int    // agents of this deployment in the instance
 	Change   *plan.Change
 	At       time.Time // now
+	Rest     bool      // it is what is left of a change that has been let go, and was measured with that
 }
 
 // RemovalKind says by which window a change is measured.
@@ -158,6 +159,7 @@ type Weighed struct {
 	Spend     bool      // the entry in Books is closed as HoldSpent
 	Take      bool      // a place is taken
 	Approved  bool      // and it is not counted
+	Hold      string    // for Granted: the hold whose approval lets it go
 	Stay      *Stay     // for Stayed
 	Expires   time.Time // of a new entry
 }
@@ -166,11 +168,13 @@ type Weighed struct {
 // somebody. In this order:
 //
 //   - a stay on the person keeps it back;
-//   - an approval of this very change lets it go, once;
-//   - a change that took its place already goes on;
+//   - what is left of a change that was let go may go as well;
+//   - an approval of this very change lets it go, once, and for as long as a hold
+//     can be approved;
 //   - one that waits for a decision waits on, and one that differs from what
-//     waits, or whose time to be decided is over, waits anew: what was held once
-//     never goes by itself;
+//     waits or was approved, whose time to be decided is over, or that was rejected
+//     and whose stay is over, waits anew: what was held once never goes by itself;
+//   - a change that took its place already goes on;
 //   - a cliff and a window without a place hold it;
 //   - otherwise it takes its place.
 func Weigh(b Books, r Removal, l Limits) Weighed {
@@ -180,14 +184,24 @@ func Weigh(b Books, r Removal, l Limits) Weighed {
 	if b.Stay != nil {
 		return Weighed{State: ReservationStayed, Stay: b.Stay}
 	}
+	if r.Rest {
+		return Weighed{State: ReservationGranted, Take: true, Approved: true}
+	}
+	granted := Weighed{State: ReservationGranted}
 	if e := b.Entry; e != nil {
 		same := e.Hash == r.Hash
 		switch e.State {
 		case HoldApproved:
-			if same {
-				return Weighed{State: ReservationGranted, Spend: true, Take: true, Approved: true}
+			if same && r.At.Before(e.At.Add(l.HoldFor)) {
+				return Weighed{State: ReservationGranted, Spend: true, Take: true, Approved: true, Hold: e.Hold}
 			}
 			return held(e.Cause, true)
+		case HoldRejected:
+			return held(e.Cause, false)
+		case HoldSpent:
+			if same {
+				granted.Hold = e.Hold
+			}
 		case HoldWaiting:
 			if same && r.At.Before(e.Expires) {
 				return Weighed{State: ReservationHeld, Cause: e.Cause}
@@ -196,7 +210,7 @@ func Weigh(b Books, r Removal, l Limits) Weighed {
 		}
 	}
 	if b.Reserved {
-		return Weighed{State: ReservationGranted}
+		return granted
 	}
 	if r.Cliff != "" {
 		return held(r.Cliff, false)
@@ -210,7 +224,7 @@ func Weigh(b Books, r Removal, l Limits) Weighed {
 // Reservation is the answer of the Guard.
 type Reservation struct {
 	State ReservationState
-	Hold  string // id, for Held; and for Granted when an approval was spent
+	Hold  string // id, for Held; and for Granted by an approval
 	Cause string
 	Stay  *Stay
 }
@@ -278,7 +292,7 @@ const (
 	HoldWaiting    HoldState = "waiting"
 	HoldApproved   HoldState = "approved"
 	HoldSpent      HoldState = "spent"      // approved, and the change went
-	HoldRejected   HoldState = "rejected"   // and there is a stay on the person
+	HoldRejected   HoldState = "rejected"   // and there is a stay on the person; after that it waits anew
 	HoldSuperseded HoldState = "superseded" // another entry has taken its place
 	HoldWithdrawn  HoldState = "withdrawn"  // nothing is to be taken from the person any more
 )
@@ -288,6 +302,7 @@ type HoldQuery struct {
 	ID      string // empty: any
 	Person  string // holds with an entry of that person, and of them no other entries
 	Waiting bool   // only entries that wait and have not expired, and holds with such
+	Open    bool   // only entries that wait, be it past their time, or were approved and have not gone yet
 	Limit   int    // of holds; zero: 100
 }
 

@@ -159,7 +159,7 @@ type Entry struct {
 	Kind     EntryKind     `json:"kind"`
 	Action   plan.Action   `json:"action,omitempty"` // for EntryChange, EntryFailure and EntryHold
 	Fields   []plan.Field  `json:"fields,omitempty"` // what was written
-	Code     plan.Code     `json:"code,omitempty"`   // for EntryRefusal
+	Code     plan.Code     `json:"code,omitempty"`   // for EntryRefusal, and EntryFailure where the catalogue of remedies knows the error
 	Reason   string        `json:"reason"`
 	Trigger  Trigger       `json:"trigger,omitempty"`
 	Event    string        `json:"event,omitempty"`

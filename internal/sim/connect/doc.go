@@ -4,7 +4,8 @@
 // [Instance]. It knows the whole life of an agent: the user operations,
 // proficiencies, the hierarchy, presence, quick connects, tags and the catalogue
 // an agent refers to; [Instance.Operations] names them. An operation it lacks is
-// answered with UnknownOperationException.
+// answered with UnknownOperationException. Beside it stands GetServiceQuota of
+// Service Quotas, for the quota of users: POST / with its X-Amz-Target.
 //
 // It is strict where the documentation is clear (constraints, existence of
 // referenced ids, mutual exclusions, request rates) and has a switch in
