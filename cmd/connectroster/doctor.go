@@ -247,23 +247,13 @@ func (d *diagnosis) end(report doctor.Report) {
 }
 
 // withCode gives the text of an error with the code by which connectroster help
-// tells more about it.
+// tells more about it. Faults of a configuration say all there is to say, in lines
+// that editors read.
 func withCode(err error) string {
-	code := codeOf(err)
-	switch {
-	case code == "":
+	var faults config.Faults
+	code := remedy.CodeOf(err)
+	if code == "" || errors.As(err, &faults) {
 		return err.Error()
-	case strings.Contains(err.Error(), "\n"):
-		return err.Error() + "\n[" + code + "]"
 	}
 	return err.Error() + " [" + code + "]"
-}
-
-// codeOf gives the code of the catalogue for an error of a command.
-func codeOf(err error) string {
-	var faults config.Faults
-	if errors.As(err, &faults) {
-		return "config_faulty"
-	}
-	return remedy.CodeOf(err)
 }
