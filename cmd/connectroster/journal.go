@@ -300,7 +300,11 @@ func entryWhat(e reconcile.Entry) (string, colour) {
 	case reconcile.EntryRefusal:
 		return "refused " + string(e.Code), cyan
 	case reconcile.EntryFailure:
-		return "failed to " + string(e.Action), red
+		what := "failed to " + string(e.Action)
+		if e.Code != "" {
+			what += " (" + string(e.Code) + ")"
+		}
+		return what, red
 	case reconcile.EntryHold:
 		return "held " + string(e.Action), yellow
 	}
