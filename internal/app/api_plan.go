@@ -124,6 +124,12 @@ func (d *Document) Stored() *StoredPlan {
 type ApplyRequest struct {
 	Plan   *StoredPlan `json:"plan,omitempty"`
 	People []string    `json:"people,omitempty"`
+	Check  bool        `json:"check,omitempty"` // only tell whether the stored plan is stale
+}
+
+// Checked is the answer to a stored plan that is not stale.
+type Checked struct {
+	Fresh bool `json:"fresh"`
 }
 
 // postApply has a plan carried out and tells how that goes. A stored plan must
@@ -137,6 +143,10 @@ func (a *App) postApply(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), planWithin)
 	defer cancel()
 	stored := body.Plan
+	if stored == nil && body.Check {
+		fail(w, http.StatusBadRequest, errors.New("check is for a stored plan, and none is given"))
+		return
+	}
 	if stored != nil {
 		switch {
 		case stored.Version != documentVersion:
@@ -163,6 +173,10 @@ func (a *App) postApply(w http.ResponseWriter, r *http.Request) {
 			failWith(w, http.StatusConflict, Problem{Code: "plan_stale", Error: "the plan is stale: what would be done now differs from it; nothing was changed", Differs: differs})
 			return
 		}
+	}
+	if body.Check {
+		reply(w, Checked{Fresh: true}, nil)
+		return
 	}
 	a.carryOut(w, r, doc.errand(a))
 }

@@ -75,6 +75,7 @@ func (k kind) fault(secret string) complaint {
 type resolver struct {
 	dir    string // where relative paths start
 	getenv func(string) string
+	blind  bool // secrets are not looked up; see LoadWithoutSecrets
 }
 
 // reference splits env:NAME and file:path, and complains of everything else
@@ -102,6 +103,9 @@ func isVariable(name string) bool {
 // resolve gives the secret that a reference refers to, or complains without
 // showing it.
 func (v resolver) resolve(ref string, k kind) (string, complaint) {
+	if v.blind && k != externalID {
+		return "", v.spared(ref)
+	}
 	scheme, rest, c := reference(ref)
 	if c.problem != "" {
 		return "", c

@@ -142,11 +142,15 @@ func (r *roster) build(p *Person, name string, persona Persona, sets []match, in
 // keepsAnswer reports whether it is noted what the rules said last.
 func (a Authority) keepsAnswer() bool { return a.Mode == Follow || a.Mode == Allowed }
 
-// authority gives who decides about a field of agents of a persona.
 func (r *roster) authority(persona string, f Field) Authority {
-	a := r.settings.Personas[persona].Authority[f]
+	return r.settings.authority(persona, f)
+}
+
+// authority gives who decides about a field of agents of a persona.
+func (s *Settings) authority(persona string, f Field) Authority {
+	a := s.Personas[persona].Authority[f]
 	if a.Mode == "" {
-		a = r.settings.Authority[f]
+		a = s.Authority[f]
 	}
 	switch {
 	case a.Mode == "" && f == FieldRouting:

@@ -15,13 +15,22 @@ import (
 // apply makes one change, if it may go now. The intent is durable before the
 // first call.
 func (v *visit) apply(ctx context.Context, change plan.Change) error {
-	change, wait, err := v.quiet(ctx, change)
+	whole := change
+	change, wait, err := v.quiet(ctx, whole)
 	if err != nil || wait != nil && len(change.Fields) == 0 {
 		return errors.Join(err, wait)
 	}
-	hold, goes, err := v.gate(ctx, change)
+	if KindOf(change) == "" {
+		whole = change // what waits for the end of a contact is asked about then
+	}
+	hold, goes, err := v.gate(ctx, whole)
 	if err != nil || !goes {
 		return err
+	}
+	if wait != nil && KindOf(whole) != "" {
+		if err := v.carry(ctx, change); err != nil {
+			return err
+		}
 	}
 	if err := v.remember(ctx, change); err != nil {
 		return err

@@ -1,0 +1,49 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// LoadWithoutSecrets reads the configuration file at path as [Load] does, but
+// looks no secret up: for what only needs to know what the file says, on a machine
+// that has no business with the secrets. External ids of roles are looked up, since
+// without them nothing can be asked.
+func LoadWithoutSecrets(path string, getenv func(string) string) (*Config, error) {
+	data, err := readFile(path, maxFile+1)
+	if err != nil {
+		return Load(path, getenv) // which says it in words
+	}
+	r := newReader(path, getenv)
+	r.secrets.blind = true
+	return parse(r, data)
+}
+
+// spared judges the form of a reference that is not looked up.
+func (v resolver) spared(ref string) complaint {
+	if strings.HasPrefix(ref, inSecretsManager) {
+		return complaint{}
+	}
+	_, _, c := reference(ref)
+	return c
+}
+
+// inSecretsManager begins a reference to a secret in AWS Secrets Manager.
+const inSecretsManager = "secretsmanager:"
+
+// StoredSecrets gives what follows secretsmanager: in the references to secrets
+// that lie in AWS Secrets Manager, sorted and each once.
+func (c *Config) StoredSecrets() []string {
+	refs := append([]string{c.Okta.Auth.Token, c.Okta.Auth.PrivateKey, c.Notify.Webhook, c.Connect.ExternalID}, c.Okta.Hook.Secrets...)
+	for _, in := range c.Several {
+		refs = append(refs, in.ExternalID)
+	}
+	var out []string
+	for _, ref := range refs {
+		if name, ok := strings.CutPrefix(ref, inSecretsManager); ok {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
