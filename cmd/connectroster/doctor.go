@@ -62,7 +62,7 @@ was interrupted.`,
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", "connectroster.yaml", "the configuration `file`")
 	f.StringVar(&o.socket, "socket", "", "the `path` of the daemon's socket, in place of that of the configuration")
-	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster; left out, what the hook in Okta calls is taken for it")
+	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster, in place of okta.hook.url; without either, what the hook in Okta calls is taken for it")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.color, "color", "auto", "colours: auto, always or never; auto is for terminals, unless NO_COLOR is set")
 	return cmd
