@@ -240,7 +240,7 @@ func hookFaults() map[string]fault {
 			p.leave(p.bo)
 			p.join(p.bo)
 			p.idle()
-		}, check: "okta hook", code: "okta_deliveries", state: doctor.Warn, seen: "failed in the last 24 hours", also: []string{"holds"}},
+		}, check: "okta hook", code: "okta_deliveries", state: doctor.Warn, seen: "failed in the last 24 hours", also: []string{"open_holds"}},
 		"another secret than the daemon's": {env: set("OKTA_HOOK_SECRET", "another-secret-than-the-daemons"),
 			check: "hook endpoint", state: doctor.Fail, seen: "401"},
 		"only the wrong secret knocks": {before: func(p *patient) {}, after: func(p *patient) {
@@ -411,7 +411,7 @@ func peopleFaults() map[string]fault {
 				}
 				return nil
 			})
-		}, check: "holds", state: doctor.Warn, seen: "in H1"},
+		}, check: "open holds", state: doctor.Warn, seen: "in H1"},
 	}
 }
 
@@ -463,6 +463,6 @@ func daemonFaults() map[string]fault {
 				}
 				return nil
 			})
-		}, check: "webhook", state: doctor.Warn, seen: "did not", also: []string{"holds"}},
+		}, check: "webhook", state: doctor.Warn, seen: "did not", also: []string{"open_holds"}},
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -79,21 +78,8 @@ func strictBuiltins(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
-		switch cmd.Name() {
-		case "completion":
+		if cmd.Name() == "completion" {
 			group(cmd)
-		case "help":
-			cmd.Args = func(_ *cobra.Command, args []string) error {
-				about := root
-				for _, word := range args {
-					i := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
-					if i < 0 {
-						return unknownWord(about, word)
-					}
-					about = about.Commands()[i]
-				}
-				return nil
-			}
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
 	"connectroster/internal/plan"
 	"connectroster/internal/remedy"
@@ -101,6 +102,9 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s %q is none, or twice there", e.Kind, e.Code)
 		}
 		seen[strings.ToLower(e.Code)] = true
+		if slices.ContainsFunc(command().Commands(), func(c *cobra.Command) bool { return c.Name() == e.Code }) {
+			t.Errorf("connectroster help %s tells of the command of that name", e.Code)
+		}
 		if e.Means == "" || e.Cause == "" || e.Do == "" || (e.Expr != "") != (e.Kind == remedy.Alert) {
 			t.Errorf("%s lacks some of its words: %+v", e.Code, e)
 		}

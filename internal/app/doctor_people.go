@@ -47,7 +47,7 @@ func (e *Examination) people() []doctor.Check {
 		about("unowned agents", e.unowned),
 		about("orphans", e.orphans),
 		check("dead letters", e.deadLetters, stored...),
-		check("holds", e.holds, stored...),
+		check("open holds", e.holds, stored...),
 		check("queue", e.queue, stored...),
 	}
 	if e.status == nil {
