@@ -47,6 +47,10 @@ cdk: ## check the deployment to AWS, without an account; needs node
 .PHONY: check
 check: format lint arch race cdk ## everything to pass before a commit
 
+.PHONY: model
+model: ## play 10,000 histories that were never played before
+	CONNECTROSTER_FULL=1 GOGC=400 $(GO) test ./internal/reconcile -count=1 -v -run 'TestModel$$' -rapid.seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+
 .PHONY: bench
 bench: ## run the benchmarks of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem ./...

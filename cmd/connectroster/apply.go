@@ -28,8 +28,8 @@ func applyCommand() *cobra.Command {
 present one, of everybody or with --only of the people named. The plan is shown
 first, and somebody at the terminal has to agree; where there is none, give --yes.
 
-A stored plan is worked out anew before anything is done. If what would be done now
-differs from it, nothing is changed, and what differs is shown.
+A stored plan is worked out anew before it is shown. If what would be done now differs
+from it, nothing is changed, and only what differs is shown.
 
 The daemon then looks at each person concerned, does what is right at that moment
 and journals it. One person who cannot be finished does not stop the others. What
@@ -57,14 +57,24 @@ or somebody was refused or given up.`,
 				if err != nil {
 					return err
 				}
-				if !o.json {
-					p.plan(doc, all || len(only) > 0)
-				}
-				if len(doc.Changes) == 0 && len(args) == 0 {
-					if o.json {
-						return p.jsonLine(app.Line{Summary: &app.Summary{Results: map[app.Result]int{}, Actions: map[plan.Action]int{}}})
-					}
+				c := carrying{path: "/v1/apply", body: app.ApplyRequest{Plan: doc.Stored()}, json: o.json}
+				show := func() { p.plan(doc, all || len(only) > 0) }
+				switch {
+				case len(doc.Changes) == 0 && len(args) == 0 && o.json:
+					return p.jsonLine(app.Line{Summary: &app.Summary{Results: map[app.Result]int{}, Actions: map[plan.Action]int{}}})
+				case len(doc.Changes) == 0 && len(args) == 0:
+					show()
 					return nil
+				case o.json:
+				case yes && len(args) > 0: // the daemon says first whether it is stale
+					c.begin = show
+				case len(args) > 0:
+					if err := r.fresh(ctx, p, doc); err != nil {
+						return err
+					}
+					show()
+				default:
+					show()
 				}
 				if err := p.flush(); err != nil {
 					return err
@@ -72,7 +82,7 @@ or somebody was refused or given up.`,
 				if err := agree(cmd, yes, fmt.Sprintf("This will look at %s again and do what is right then.", count(len(doc.Changes), "person", "people"))); err != nil {
 					return err
 				}
-				return r.carry(ctx, p, carrying{path: "/v1/apply", body: app.ApplyRequest{Plan: doc.Stored()}, json: o.json})
+				return r.carry(ctx, p, c)
 			})
 		},
 	}
@@ -92,6 +102,22 @@ func (r *remote) planToApply(ctx context.Context, cmd *cobra.Command, args, only
 	return r.plan(ctx, only, cmd.ErrOrStderr())
 }
 
+// fresh fails if a stored plan is stale, and shows in what.
+func (r *remote) fresh(ctx context.Context, p *printer, doc *app.Document) error {
+	err := r.ask(ctx, http.MethodPost, "/v1/apply", app.ApplyRequest{Plan: doc.Stored(), Check: true}, nil)
+	return p.ifStale(err, false)
+}
+
+// ifStale shows in what a plan is stale, if err says so, and gives it back.
+func (p *printer) ifStale(err error, asJSON bool) error {
+	var problem *problemError
+	if errors.As(err, &problem) && problem.status == http.StatusConflict {
+		p.stale(problem.problem.Differs, asJSON)
+		err = errors.Join(err, p.flush())
+	}
+	return err
+}
+
 // agree wants a yes from somebody at the terminal.
 func agree(cmd *cobra.Command, yes bool, text string) error {
 	if yes {
@@ -106,22 +132,25 @@ func agree(cmd *cobra.Command, yes bool, text string) error {
 
 // carrying is something that is carried out and told about in a stream.
 type carrying struct {
-	path string
-	body any
-	json bool
+	path  string
+	body  any
+	json  bool
+	begin func() // called once it has begun; may be nil
 }
 
 // carry has something carried out and shows how that goes. It fails if anybody
 // needs somebody's attention.
 func (r *remote) carry(ctx context.Context, p *printer, c carrying) error {
 	t := teller{printer: p, json: c.json, terminal: isTerminal(p.raw), told: time.Now()}
-	err := r.follow(ctx, c.path, c.body, t.line)
+	err := r.follow(ctx, c.path, c.body, func(l app.Line) {
+		if c.begin != nil {
+			c.begin()
+			c.begin = nil
+		}
+		t.line(l)
+	})
 	t.wipe()
-	var problem *problemError
-	if errors.As(err, &problem) && problem.status == http.StatusConflict {
-		p.stale(problem.problem.Differs, c.json)
-	}
-	if err = errors.Join(err, p.flush()); err != nil {
+	if err = errors.Join(p.ifStale(err, c.json), p.flush()); err != nil {
 		return err
 	}
 	if t.summary.Failed() > 0 {
@@ -136,7 +165,6 @@ func (p *printer) stale(differs []app.Difference, asJSON bool) {
 		_ = p.json(map[string]any{"differs": differs})
 		return
 	}
-	p.line()
 	p.line(p.paint(bold, "What differs from the plan:"))
 	var rows []row
 	for i, d := range differs {

@@ -29,7 +29,7 @@ Exit codes: 0 all went well; 1 something failed.`,
 		Example: `  connectroster dead
   connectroster dead show 00u1abcd2EFGHijkl3m4
   connectroster dead replay 00u1abcd2EFGHijkl3m4`,
-		Args: noArguments,
+		Args: subcommands,
 		RunE: list.RunE,
 	}
 	o.flags(cmd)

@@ -31,18 +31,20 @@ once: a change that differs when the person is looked at again waits anew. A
 rejection puts a stay on the person: they are left as they are until it is over.
 An entry that nobody decides about in time expires and is worked out anew.
 
-Without a further word the holds that wait are listed. What is decided is journalled
-with the user of this machine who decided.
+Without a further word the holds are listed, as by list, whose flags it takes. What is
+decided is journalled with the user of this machine who decided.
 
 Exit codes: 0 all went well; 1 something failed.`,
 		Example: `  connectroster holds
+  connectroster holds --all
   connectroster holds show H3
   connectroster holds approve H3
   connectroster holds reject H3 00u1abcd2EFGHijkl3m4 --why "the group comes back" --until 3d`,
-		Args: noArguments,
+		Args: subcommands,
 		RunE: list.RunE,
 	}
 	o.flags(cmd)
+	cmd.Flags().AddFlagSet(list.Flags())
 	cmd.AddCommand(list, holdsShowCommand(&o), holdsApproveCommand(&o), holdsRejectCommand(&o), holdsStaysCommand(&o), holdsUnstayCommand(&o))
 	return cmd
 }

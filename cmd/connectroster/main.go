@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,7 +33,7 @@ func run(args []string) int {
 			return 2
 		}
 		if !errors.Is(err, errReported) {
-			fmt.Fprintln(os.Stderr, "connectroster: "+err.Error())
+			fmt.Fprintln(os.Stderr, "connectroster: "+withCode(err))
 		}
 		return 1
 	}
@@ -54,19 +55,47 @@ Try it on this machine, without any account:
 
   connectroster dev
 
+doctor checks everything that has to be right, and says what to do about what is not.
 With a daemon running, plan shows what it would do, explain why somebody has the
 agent that they have, and holds what waits for approval.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(wrongFlag)
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
-		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+		serveCommand(), doctorCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
 		catalogCommand(),
 	)
+	strictBuiltins(root)
 	return root
+}
+
+// strictBuiltins makes wrong words errors for the commands that cobra brings,
+// which else show their help as if all were well.
+func strictBuiltins(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			group(cmd)
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				about := root
+				for _, word := range args {
+					i := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+					if i < 0 {
+						return unknownWord(about, word)
+					}
+					about = about.Commands()[i]
+				}
+				return nil
+			}
+		}
+	}
 }
 
 // noArguments refuses words after the flags.
@@ -98,21 +127,34 @@ func wrongFlag(at *cobra.Command, err error) error {
 	return fmt.Errorf("%w; see %s --help", err, at.CommandPath())
 }
 
+// subcommands refuses a word that is none of a command's own.
+func subcommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return unknownWord(cmd, args[0])
+}
+
+// unknownWord says of a word what was probably meant, and what there is.
+func unknownWord(cmd *cobra.Command, word string) error {
+	var known []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			known = append(known, c.Name())
+		}
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	text := fmt.Sprintf("unknown command %q for %q", word, cmd.CommandPath())
+	if meant := cmd.SuggestionsFor(word); len(meant) > 0 {
+		text += "; did you mean " + strings.Join(meant, " or ") + "?"
+	}
+	return fmt.Errorf("%s; there are: %s", text, strings.Join(known, ", "))
+}
+
 // group makes a command that only holds others. Alone it shows its help; a word
 // that is none of its commands is an error.
 func group(cmd *cobra.Command) *cobra.Command {
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		var known []string
-		for _, c := range cmd.Commands() {
-			if c.IsAvailableCommand() {
-				known = append(known, c.Name())
-			}
-		}
-		return fmt.Errorf("unknown command %q for %q; there are: %s", args[0], cmd.CommandPath(), strings.Join(known, ", "))
-	}
+	cmd.Args = subcommands
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	// The flags after a wrong word are those of the command that was meant.
 	cmd.SetFlagErrorFunc(func(at *cobra.Command, err error) error {

@@ -50,12 +50,15 @@ The commands sign in as okta.auth of the configuration says, or in hook-only mod
 with the API token in the variable OKTA_API_TOKEN, to the org of okta.org. They can
 be run again at any time. docs/okta-by-hand.md shows the same steps by hand.
 
+All of them have to know the address at which Okta reaches connectroster: write it
+under okta.hook.url of the configuration, or give it by --url each time.
+
 Nothing is asked where there is no terminal. The exit code is 1 if something failed,
 does not work, or is left to be done by hand.`,
 	}
 	f := cmd.PersistentFlags()
 	f.StringVarP(&o.config, "config", "c", "connectroster.yaml", "the configuration `file`")
-	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster, such as https://roster.example.com/hooks/okta")
+	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster, such as https://roster.example.com/hooks/okta, in place of okta.hook.url")
 	f.StringArrayVar(&o.groups, "group", nil, "a `group` of agents by its name or id, in place of those of the rules; may be repeated")
 	f.StringVar(&o.app, "app", "", "the label or id of the Amazon Connect `app`, in place of okta.app")
 	f.BoolVar(&o.json, "json", false, "print JSON")
@@ -95,7 +98,8 @@ func oktaStatusCommand(o *oktaOptions) *cobra.Command {
 		Long: `Show whether the event hook is active and verified, deliveries that failed in the
 last 24 hours, rate limits, scopes and roles. The exit code is 1 if something does
 not work.`,
-		Args: noArguments,
+		Example: "  connectroster okta status --url https://roster.example.com/hooks/okta",
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			org, done, err := o.org(nil)
 			if err != nil {
@@ -151,7 +155,8 @@ func oktaRemoveCommand(o *oktaOptions) *cobra.Command {
 		Short: "Deactivate and delete the event hook",
 		Long: `Deactivate and delete the event hook. The group, its members and the assignment to
 the app stay, and so do the agents in Amazon Connect.`,
-		Args: noArguments,
+		Example: "  connectroster okta remove --url https://roster.example.com/hooks/okta",
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.change(cmd, "delete the event hook", func(ctx context.Context, org *okta.Org) (okta.Report, error) { return org.Remove(ctx) })
 		},
@@ -231,12 +236,13 @@ func (o *oktaOptions) load() (*config.Config, okta.OrgConfig, error) {
 	if err != nil {
 		return nil, okta.OrgConfig{}, err
 	}
-	if o.url == "" {
-		return nil, okta.OrgConfig{}, errors.New("--url is missing: the https address at which Okta reaches connectroster, such as https://roster.example.com/hooks/okta")
+	address := cmp.Or(o.url, cfg.Okta.Hook.URL)
+	if address == "" {
+		return nil, okta.OrgConfig{}, errors.New("the address of the hook is missing, at which Okta reaches connectroster: write it under okta.hook.url, or give --url, such as https://roster.example.com/hooks/okta")
 	}
 	setup := okta.OrgConfig{
 		Deployment: cfg.Name, Groups: cfg.Groups(), App: cmp.Or(o.app, cfg.Okta.App), Role: o.role,
-		HookURL: o.url, HookHeader: cfg.Okta.Hook.Header, API: cfg.APIMode(), DryRun: o.dryRun,
+		HookURL: address, HookHeader: cfg.Okta.Hook.Header, API: cfg.APIMode(), DryRun: o.dryRun,
 	}
 	if len(o.groups) > 0 {
 		setup.Groups = o.groups

@@ -90,7 +90,7 @@ so until it is over. Mend the cause in Okta meanwhile. holds stays lists the sta
 and holds unstay ends one early.
 
 An agent is restored from what was stored before it was suspended. Where that is
-missing it is refused.
+missing it is refused, and so is whoever has no suspended agent, without a stay.
 
 Exit codes: 0 all went well; 1 something failed, or somebody was refused.`,
 		Example: `  connectroster restore ana.silva@example.com --why "wrong group rule" --until 2d`,

@@ -39,10 +39,11 @@ written to either. The plan is grouped by action and by reason. It names people,
 since it is asked to show them.
 
 What is kept back says so: it waits in a hold, somebody put a stay on the person,
-or all removals have to be approved at present. The limits of the guard are looked
-at when a change is about to be made, so more of what takes access away may be held
-then. What will not be done is listed with the reason and what to do about it. At
-the end stand the numbers, and how long it would take at the rate that is configured
+all removals have to be approved at present, or there is no place for so many in
+the windows of the guard. What went in the last hours is not counted here, so more
+of what takes access away may be held when it is about to be made. What will not
+be done is listed with the reason and what to do about it. At the end stand the
+numbers, and how long it would take at the rate that is configured
 for Amazon Connect.
 
 A plan of everybody reads both sides completely: for 10,000 agents that is some

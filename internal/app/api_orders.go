@@ -53,13 +53,20 @@ func (a *App) order(kind reconcile.OrderKind) http.HandlerFunc {
 			return
 		}
 		by := operator(r.Context())
+		if kind == reconcile.OrderRestore {
+			if e.refused, err = a.unrestorable(ctx, e.people); err != nil {
+				reply(w, nil, err)
+				return
+			}
+		}
+		asked := slices.DeleteFunc(slices.Clone(e.people), func(id string) bool { return e.refused[id] != "" })
 		e.submit = func(ctx context.Context) error {
 			if kind == reconcile.OrderRestore {
 				if stay.Why == "" {
 					stay.Why = "restored"
 				}
 				var stays []reconcile.Stay
-				for _, id := range e.people {
+				for _, id := range asked {
 					stay.Person = id
 					stays = append(stays, stay)
 				}
@@ -67,12 +74,12 @@ func (a *App) order(kind reconcile.OrderKind) http.HandlerFunc {
 					return err
 				}
 			}
-			for part := range slices.Chunk(e.people, 500) {
+			for part := range slices.Chunk(asked, 500) {
 				if err := a.engine.Order(ctx, kind, by, part...); err != nil {
 					return err
 				}
 			}
-			a.log.Info("somebody asked for something", "order", string(kind), "people", len(e.people), "by", by)
+			a.log.Info("somebody asked for something", "order", string(kind), "people", len(asked), "by", by)
 			return nil
 		}
 		a.carryOut(w, r, e)
@@ -93,6 +100,66 @@ func (a *App) orderOf(ctx context.Context, kind reconcile.OrderKind, body OrderR
 	}
 	e.eta = a.slowest(len(e.people))
 	return e, err
+}
+
+// nothingSuspended is the reason for which somebody is not restored.
+const nothingSuspended = "has no suspended agent: there is nothing to restore, and no stay was put on them"
+
+// unrestorable gives those of people who have no suspended agent. What the index
+// lacks proves nothing, so about whom it knows no such agent the instances are
+// asked.
+func (a *App) unrestorable(ctx context.Context, people []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, id := range people {
+		suspended, err := a.knownSuspended(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("look whether there is something to restore: %w", err)
+		}
+		if !suspended {
+			out[id] = nothingSuspended
+		}
+	}
+	for _, s := range a.sites {
+		if len(out) == 0 {
+			break
+		}
+		for agent, err := range s.instance.Agents(ctx, nil) {
+			if err != nil {
+				return nil, about(s.name, fmt.Errorf("read the agents: %w", err))
+			}
+			if a.isSuspended(agent, agent.Owner) {
+				delete(out, agent.Owner)
+			}
+		}
+	}
+	return out, nil
+}
+
+// knownSuspended tells whether the index leads to a suspended agent of somebody.
+func (a *App) knownSuspended(ctx context.Context, id string) (bool, error) {
+	known, err := a.backend.Agents(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	for _, k := range known {
+		s := a.site(k.Instance)
+		if s == nil {
+			continue
+		}
+		agent, err := s.instance.Agent(ctx, k.Agent)
+		switch {
+		case errors.Is(err, reconcile.ErrNotFound):
+		case err != nil:
+			return false, about(s.name, fmt.Errorf("read agent %s: %w", k.Agent, err))
+		case a.isSuspended(agent, id):
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (a *App) isSuspended(agent plan.Agent, owner string) bool {
+	return agent.Owner == owner && agent.Deployment == a.cfg.Name && agent.State == plan.StateSuspended
 }
 
 // slowest is how many seconds a call for each of so many people takes.

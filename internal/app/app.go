@@ -115,7 +115,8 @@ type App struct {
 	stopped <-chan struct{} // closed when the app begins to stop
 }
 
-// New wires an App. It opens no port and calls nobody.
+// New wires an App. It opens no port and calls nobody, but asks the backend whose
+// deployment it is.
 func New(ctx context.Context, c Config) (*App, error) {
 	a := &App{
 		cfg: c.Config, backend: c.Backend, log: c.Log, now: c.Now, version: c.Version, observe: c.Observe,
@@ -162,6 +163,9 @@ func New(ctx context.Context, c Config) (*App, error) {
 	}
 	if a.sites, err = newSites(ctx, a); err != nil {
 		return nil, fmt.Errorf("set up Amazon Connect: %w", err)
+	}
+	if err := a.claim(ctx); err != nil {
+		return nil, err
 	}
 	for _, s := range a.sites {
 		engine.Instances = append(engine.Instances, reconcile.Site{Name: s.name, Instance: s.instance})

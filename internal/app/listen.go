@@ -68,7 +68,7 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	l, err := bindSocket(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +76,14 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// bindSocket opens a Unix socket that nobody but this user can use from the
+// moment on that it is there: to change its mode afterwards would be too late for
+// whoever connects at once.
+func bindSocket(ctx context.Context, path string) (net.Listener, error) {
+	defer maskOthers()()
+	return (&net.ListenConfig{}).Listen(ctx, "unix", path)
 }
 
 // serve adds an endpoint. The limits hold against clients that send or read

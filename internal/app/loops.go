@@ -131,16 +131,23 @@ func (a *App) anchors(ctx context.Context) {
 	}
 }
 
-// sweepRetry is how soon a sweep that failed is repeated.
-const sweepRetry = 5 * time.Minute
+// sweepRetry is how soon a sweep that failed is repeated, the first time; then it
+// takes twice as long each time, up to sweepRetryMost.
+const (
+	sweepRetry     = 5 * time.Minute
+	sweepRetryMost = time.Hour
+)
 
 // sweeps looks at everybody once a day, when it is asked to, and again soon after
 // a failure.
 func (a *App) sweeps(ctx context.Context, swept bool) {
+	retry := sweepRetry
 	for {
-		wait := sweepRetry
+		wait := retry
 		if swept {
-			wait = a.untilSweep(a.now())
+			wait, retry = a.untilSweep(a.now()), sweepRetry
+		} else {
+			retry = min(2*retry, sweepRetryMost)
 		}
 		if !pause(ctx, wait, a.asked) {
 			return

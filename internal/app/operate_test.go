@@ -227,6 +227,10 @@ func TestApply(t *testing.T) {
 	wants[app.Problem](w, 400, http.MethodPost, "/v1/apply", w.asJSON(app.ApplyRequest{Plan: other}))
 
 	doc = wants[app.Document](w, 200, http.MethodPost, "/v1/plan", "")
+	if !wants[app.Checked](w, 200, http.MethodPost, "/v1/apply", w.asJSON(app.ApplyRequest{Plan: doc.Stored(), Check: true})).Fresh || w.writes() != 1 {
+		t.Fatalf("a plan that is checked is carried out, or is stale: %d writes", w.writes())
+	}
+	wants[app.Problem](w, 400, http.MethodPost, "/v1/apply", `{"check":true}`)
 	outcomes, summary := w.stream("/v1/apply", w.asJSON(app.ApplyRequest{Plan: doc.Stored()}))
 	if summary.Results[app.ResultDone] != 3 || summary.Actions[plan.Create] != 2 || summary.Actions[plan.Update] != 1 || outcomes[joins.ID].Username != joins.Login {
 		t.Fatalf("apply: %+v, %+v", outcomes, summary)
@@ -342,9 +346,27 @@ func TestHolds(t *testing.T) {
 		t.Errorf("status: %+v", s.Guard)
 	}
 
-	outcomes, summary := w.stream("/v1/restore", w.asJSON(app.OrderRequest{People: []string{people[0].ID}, Why: "was a mistake", Until: "2d"}))
+	// Who is not suspended is said to be so, and nothing changes about them.
+	outcomes, summary := w.stream("/v1/restore", w.asJSON(app.OrderRequest{People: []string{people[1].ID, people[0].ID, people[2].ID}, Why: "was a mistake", Until: "2d"}))
 	if outcomes[people[0].ID].Result != app.ResultDone || summary.Actions[plan.Resume] != 1 {
 		t.Fatalf("restore: %+v, %+v", outcomes, summary)
+	}
+	for _, u := range people[1:] {
+		if o := outcomes[u.ID]; o.Result != app.ResultRefused || !strings.Contains(o.Reason, "nothing to restore") || o.Username != u.ID {
+			t.Errorf("restore of somebody who is not suspended: %+v", o)
+		}
+	}
+	if summary.Total != 3 || summary.Results[app.ResultRefused] != 2 || summary.Failed() == 0 {
+		t.Errorf("restore: %+v", summary)
+	}
+	stays = wants[[]reconcile.Stay](w, 200, http.MethodGet, "/v1/stays", "")
+	for _, s := range stays {
+		if (s.Why == "was a mistake") != (s.Person == people[0].ID) {
+			t.Errorf("a stay was put on somebody who was not restored: %+v", s)
+		}
+	}
+	if len(stays) != 2 {
+		t.Errorf("stays: %+v", stays)
 	}
 	after, _ := w.instance.AgentNamed(people[0].Login)
 	if after.RoutingProfile != before.RoutingProfile || !slices.Equal(after.SecurityProfiles, before.SecurityProfiles) || after.IdentityInfo != before.IdentityInfo {

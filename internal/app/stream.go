@@ -58,10 +58,11 @@ func (s *stream) send(l Line) {
 
 // errand is something that is carried out by looks at people.
 type errand struct {
-	people []string          // Okta ids
-	names  map[string]string // what to call them
-	eta    float64           // seconds, before anything is known; 0: not known
-	submit func(ctx context.Context) error
+	people  []string          // Okta ids
+	refused map[string]string // those of them about whom nothing is asked for, with the reason
+	names   map[string]string // what to call them
+	eta     float64           // seconds, before anything is known; 0: not known
+	submit  func(ctx context.Context) error
 }
 
 // carryOut has people looked at and tells the client how each look ended. A
@@ -85,6 +86,10 @@ func (a *App) carryOut(w http.ResponseWriter, r *http.Request, e errand) {
 		open: map[string]*attempt{}, summary: Summary{Total: len(e.people), Results: map[Result]int{}, Actions: map[plan.Action]int{}},
 	}
 	for _, id := range e.people {
+		if reason, refused := e.refused[id]; refused {
+			t.tell(Settled{Person: id, Result: ResultRefused, Reason: reason})
+			continue
+		}
 		t.open[id] = &attempt{}
 	}
 	t.run(r.Context(), watcher)
@@ -187,10 +192,15 @@ func (t *telling) overdue() {
 // settle tells how it ended for a person.
 func (t *telling) settle(id string, a *attempt) {
 	delete(t.open, id)
-	out := Settled{Person: id, Username: t.errand.names[id], Actions: list(a.actions)}
+	out := Settled{Person: id, Actions: a.actions}
 	out.Result, out.Reason = result(a.last)
+	t.tell(out)
+}
+
+func (t *telling) tell(out Settled) {
+	out.Username, out.Actions = t.errand.names[out.Person], list(out.Actions)
 	t.summary.Results[out.Result]++
-	for _, action := range a.actions {
+	for _, action := range out.Actions {
 		t.summary.Actions[action]++
 	}
 	t.send(Line{Outcome: &out})

@@ -19,26 +19,30 @@ func house() rules {
 		packages: map[string]entry{
 			"cmd/connectroster":    {why: "the binary: flags, wiring, signals", imports: []string{"*"}},
 			"internal/plan":        {why: "decides, and does nothing else", std: true},
-			"internal/reconcile":   {why: "the engine and the ports it needs", imports: []string{"internal/plan", "internal/failpoint"}},
-			"internal/okta":        {why: "all that speaks Okta", imports: []string{"internal/plan", "internal/reconcile", "internal/doctor", "internal/failpoint"}},
-			"internal/connect":     {why: "all that speaks Amazon Connect", imports: []string{"internal/plan", "internal/reconcile", "internal/doctor"}},
-			"internal/sqlite":      {why: "the backend of the daemon", imports: []string{"internal/plan", "internal/reconcile", "internal/failpoint"}},
+			"internal/reconcile":   {why: "the engine and the ports it needs", imports: []string{"internal/plan", "internal/failpoint", "internal/remedy"}},
+			"internal/okta":        {why: "all that speaks Okta", imports: []string{"internal/plan", "internal/reconcile", "internal/doctor", "internal/failpoint", "internal/remedy"}},
+			"internal/connect":     {why: "all that speaks Amazon Connect", imports: []string{"internal/plan", "internal/reconcile", "internal/doctor", "internal/remedy"}},
+			"internal/sqlite":      {why: "the backend of the daemon", imports: []string{"internal/plan", "internal/reconcile", "internal/doctor", "internal/failpoint", "internal/remedy"}},
+			"internal/awsstore":    {why: "the backend without a server", imports: []string{"internal/plan", "internal/reconcile"}},
 			"internal/storetest":   {why: "one suite that every backend passes", imports: []string{"internal/plan", "internal/reconcile"}},
 			"internal/doctor":      {why: "checks that adapters bring along"},
-			"internal/config":      {why: "one documented configuration", imports: []string{"internal/plan"}},
-			"internal/app":         {why: "the program without its flags, so that tests can embed it", imports: []string{"internal/plan", "internal/reconcile", "internal/okta", "internal/connect", "internal/doctor", "internal/config", "internal/console"}},
+			"internal/remedy":      {why: "the one catalogue of codes, causes and remedies, which every other package may cite", std: true},
+			"internal/config":      {why: "one documented configuration", imports: []string{"internal/plan", "internal/doctor", "internal/remedy"}},
+			"internal/app":         {why: "the program without its flags, so that tests can embed it", imports: []string{"internal/plan", "internal/reconcile", "internal/okta", "internal/connect", "internal/doctor", "internal/config", "internal/console", "internal/remedy"}},
 			"internal/failpoint":   {why: "the places where a crash must lose nothing", std: true},
 			"internal/sim/okta":    {why: "an Okta org over its own wire; it judges internal/okta, so it shares nothing with it", std: true},
 			"internal/sim/connect": {why: "an Amazon Connect instance over its own wire; it judges internal/connect, so it shares nothing with it", std: true},
 		},
 		names: []string{"pkg", "utils", "util", "common", "types", "models", "interfaces", "mocks", "service", "handlers"},
 		libraries: map[string][]string{
-			"github.com/aws/aws-sdk-go-v2/service/connect": {"internal/connect"}, // compiles for more than a minute
-			"modernc.org/sqlite":                           {"internal/sqlite"},
-			"github.com/pressly/goose":                     {"internal/sqlite"},
-			"github.com/prometheus/client_golang":          {"cmd/connectroster"},
-			"github.com/spf13/cobra":                       {"cmd/connectroster"},
-			"github.com/expr-lang/expr":                    {"internal/config"}, // rules reach the planner compiled
+			"github.com/aws/aws-sdk-go-v2/service/connect":  {"internal/connect"}, // compiles for more than a minute
+			"github.com/aws/aws-sdk-go-v2/service/dynamodb": {"internal/awsstore"},
+			"github.com/aws/aws-sdk-go-v2/service/sqs":      {"internal/awsstore"},
+			"modernc.org/sqlite":                            {"internal/sqlite"},
+			"github.com/pressly/goose":                      {"internal/sqlite"},
+			"github.com/prometheus/client_golang":           {"cmd/connectroster"},
+			"github.com/spf13/cobra":                        {"cmd/connectroster"},
+			"github.com/expr-lang/expr":                     {"internal/config"}, // rules reach the planner compiled
 		},
 		// What runs as a Lambda function starts cold: neither the daemon's backend,
 		// metrics and flags nor the simulators come with it.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"connectroster/internal/plan"
+	"connectroster/internal/remedy"
 )
 
 // maxFile is the most bytes a configuration may have.
@@ -31,7 +32,8 @@ type Config struct {
 	// The name of this deployment: 1 to 64 letters, digits, `_`, `.` and `-`.
 	// It is written on every agent that is created and says whose they are, so
 	// it must never change, and two deployments on one Amazon Connect instance
-	// must not share it.
+	// must not share it. The database remembers it: with another name nothing
+	// starts, until connectroster release --all has given up the agents.
 	Name string `yaml:"name" need:"yes" example:"production"`
 
 	// How far changes may go; there is no default, so that nobody gets a wider one
@@ -219,6 +221,10 @@ type Hook struct {
 	// Authentication field.
 	Header string `yaml:"header" default:"Authorization" example:"X-Hook-Secret"`
 
+	// The https address at which Okta reaches the daemon. The commands of
+	// connectroster okta compare the event hook with it, unless --url names another.
+	URL string `yaml:"url" type:"address" example:"https://roster.example.com/hooks/okta"`
+
 	// The largest delivery that is read: from 1KiB to 64MiB. Okta does not send a
 	// refused delivery again.
 	MaxBody Size `yaml:"max_body" default:"6MiB" example:"1MiB"`
@@ -301,7 +307,7 @@ type sealed struct {
 func Load(path string, getenv func(string) string) (*Config, error) {
 	data, err := readFile(path, maxFile+1)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read configuration: %w: write one as docs/configuration.md shows, or name another with --config", err)
+		return nil, remedy.Mark("config_missing", fmt.Errorf("read configuration: %w: write one as docs/configuration.md shows, or name another with --config", err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)

@@ -33,6 +33,9 @@ func (r *reader) checkOkta(c *Config) {
 	if !r.bad["okta.hook.header"] {
 		r.testHidden("okta.hook.header", headerFault(c.Okta.Hook.Header))
 	}
+	if r.ok("okta.hook.url") {
+		r.testHidden("okta.hook.url", hookURLFault(c.Okta.Hook.URL, c.AllowLoopback))
+	}
 	if n := c.Okta.Hook.MaxBody; n < 1<<10 || n > 64<<20 {
 		r.test("okta.hook.max_body", complaint{"want 1KiB to 64MiB", ""})
 	}
@@ -206,6 +209,24 @@ func orgFault(org string, allowLoopback bool) complaint {
 		return complaint{"want the host name of an Okta org, with a dot in it and not an IP address", ""}
 	case strings.Contains(strings.ToLower(host), "-admin.okta"):
 		return complaint{"is the address of the admin console", "did you mean https://" + strings.Replace(strings.ToLower(u.Host), "-admin.", ".", 1) + "?"}
+	}
+	return complaint{}
+}
+
+// hookURLFault keeps the address of the hook to what Okta takes.
+func hookURLFault(address string, allowLoopback bool) complaint {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "" || strings.ContainsFunc(address, func(c rune) bool { return c <= ' ' || c > '~' }):
+		return complaint{"want an address such as https://roster.example.com/hooks/okta", ""}
+	case u.User != nil || strings.Contains(address, "#"):
+		return complaint{"must hold neither a password nor a fragment", ""}
+	case len(address) > 1024:
+		return complaint{"want at most 1024 characters", ""}
+	case isLoopback(u.Hostname()) && !allowLoopback:
+		return complaint{"is this machine", "set allow_loopback: true to try things with a simulator"}
+	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())):
+		return complaint{"want https", "Okta delivers to nothing else"}
 	}
 	return complaint{}
 }

@@ -21,7 +21,7 @@ import (
 
 // dial makes the client. Nothing is sent yet.
 func (i *Instance) dial(ctx context.Context, cfg Config) error {
-	options := []func(*config.LoadOptions) error{config.WithRegion(cfg.Region)}
+	options := []func(*config.LoadOptions) error{config.WithRegion(cfg.Region), config.WithLogger(sdkLog{cfg.Log})}
 	if cfg.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(cfg.Profile))
 	}
@@ -40,6 +40,7 @@ func (i *Instance) dial(ctx context.Context, cfg Config) error {
 		loaded.Credentials = assume(loaded, cfg)
 	}
 	loaded.Credentials = keys{loaded.Credentials}
+	i.credentials = loaded.Credentials
 	i.api = awsconnect.NewFromConfig(loaded, func(o *awsconnect.Options) {
 		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(retryable)}, o.Retryables...)
@@ -49,6 +50,9 @@ func (i *Instance) dial(ctx context.Context, cfg Config) error {
 			o.BaseEndpoint = &cfg.Endpoint
 		}
 		i.http, err = httpClient(cfg, loaded.HTTPClient, o.BaseEndpoint)
+		if o.BaseEndpoint != nil {
+			i.endpoint, i.endpointBy = *o.BaseEndpoint, endpointSource(cfg, *o.BaseEndpoint)
+		}
 		o.HTTPClient = i.http
 	})
 	return err

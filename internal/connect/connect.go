@@ -104,9 +104,14 @@ type Instance struct {
 	api        *awsconnect.Client
 	http       *http.Client
 	deployment string
+	label      string
 	region     string
 	observe    func(Call)
 	log        *slog.Logger
+
+	credentials aws.CredentialsProvider
+	endpoint    string // that stands in for Amazon Connect; empty: none does
+	endpointBy  string // what set it
 
 	reads Reads
 
@@ -142,6 +147,7 @@ func New(ctx context.Context, cfg Config) (*Instance, error) {
 	}
 	i := &Instance{
 		deployment: cfg.Deployment,
+		label:      cfg.Label,
 		observe:    cfg.Observe,
 		log:        cfg.Log,
 		reads:      cfg.Reads,

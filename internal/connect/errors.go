@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"connectroster/internal/reconcile"
+	"connectroster/internal/remedy"
 )
 
 // failure is what can be read from the error of a call: code and HTTP status
@@ -170,28 +171,28 @@ func classify(operation string, err error, private ...string) error {
 		return reconcile.After(f.unsent.wait, fail(f.unsent))
 	}
 	if f.keys != nil {
-		return reconcile.After(waitAccess, fail(f.keys))
+		return reconcile.After(waitAccess, remedy.Mark("aws_keys", fail(f.keys)))
 	}
 	said := fail(f.said(private))
 	switch {
 	case f.quota():
-		return reconcile.After(waitQuota, turn{fmt.Errorf("the instance has as many users as its quota allows; ask AWS for a larger one or delete users: %w", said)})
+		return reconcile.After(waitQuota, remedy.Mark("connect_quota_full", turn{fmt.Errorf("the instance has as many users as its quota allows; ask AWS for a larger one or delete users: %w", said)}))
 	case f.throttled():
-		return reconcile.After(pauseThrottled, turn{fmt.Errorf("throttled by Amazon Connect: %w", said)})
+		return reconcile.After(pauseThrottled, remedy.Mark("connect_throttled", turn{fmt.Errorf("throttled by Amazon Connect: %w", said)}))
 	case f.denied():
-		return reconcile.After(waitAccess, fmt.Errorf("refused by AWS; the policy of the role must allow %s for this: %w", needed(operation), said))
+		return reconcile.After(waitAccess, remedy.Mark("aws_denied", fmt.Errorf("refused by AWS; the policy of the role must allow %s for this: %w", needed(operation), said)))
 	case f.refused():
-		return reconcile.After(waitAccess, fmt.Errorf("refused by AWS; check the credentials and the policy of the role: %w", said))
+		return reconcile.After(waitAccess, remedy.Mark("aws_refused", fmt.Errorf("refused by AWS; check the credentials and the policy of the role: %w", said)))
 	case f.code == "ResourceNotFoundException":
 		return fmt.Errorf("%w: %w", said, errNoResource)
 	case f.code == "DuplicateResourceException":
 		return fmt.Errorf("%w: %w", said, reconcile.ErrTaken)
 	case f.rejected():
-		return reconcile.Terminal(said)
+		return reconcile.Terminal(remedy.Mark("connect_rejected", said))
 	case f.dial != nil:
-		return reconcile.After(waitDialled, fmt.Errorf("cannot reach Amazon Connect: %w", said))
+		return reconcile.After(waitDialled, remedy.Mark("connect_unreachable", fmt.Errorf("cannot reach Amazon Connect: %w", said)))
 	}
-	return said
+	return remedy.Mark("connect_unavailable", said)
 }
 
 // said is the failure in words.
@@ -211,7 +212,7 @@ func (f failure) said(private []string) error {
 // letter of the person who happened to need it.
 func aboutInstance(err error) error {
 	if reconcile.IsTerminal(err) || errors.Is(err, errNoResource) {
-		return reconcile.After(waitAccess, errors.New(err.Error())) // without the class it had
+		return reconcile.After(waitAccess, remedy.Mark(remedy.CodeOf(err), errors.New(err.Error()))) // without the class it had
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/connect/types"
 
 	"connectroster/internal/reconcile"
+	"connectroster/internal/remedy"
 )
 
 // Info is what Amazon Connect says about the instance.
@@ -37,7 +38,7 @@ func (i *Instance) Check(ctx context.Context) (Info, error) {
 	if err != nil {
 		err = classify("DescribeInstance", err)
 		if errors.Is(err, errNoResource) {
-			return Info{}, reconcile.Terminal(fmt.Errorf("there is no instance %s in the region %s of this account: %w", id, i.region, err))
+			return Info{}, reconcile.Terminal(remedy.Mark("instance_missing", fmt.Errorf("there is no instance %s in the region %s of this account: %w", id, i.region, err)))
 		}
 		return Info{}, err
 	}
@@ -63,28 +64,30 @@ func (i *Instance) info(v *types.Instance) Info {
 // when an instance is made and never changes.
 // Source: Amazon Connect Administrator Guide, "Plan your identity management".
 func usable(info Info, reason *types.InstanceStatusReason) error {
-	const remedy = "; the identity type of an instance cannot be changed, so use one that was created with SAML 2.0-based authentication"
+	const advice = "; the identity type of an instance cannot be changed, so use one that was created with SAML 2.0-based authentication"
 	switch types.DirectoryType(info.Identity) {
 	case types.DirectoryTypeSaml:
 	case types.DirectoryTypeConnectManaged:
-		return reconcile.Terminal(fmt.Errorf("instance %s keeps passwords of its own (%s): its users cannot sign in with Okta, and every new one needs a password%s", info.ID, info.Identity, remedy))
+		return unsuitable(fmt.Errorf("instance %s keeps passwords of its own (%s): its users cannot sign in with Okta, and every new one needs a password%s", info.ID, info.Identity, advice))
 	case types.DirectoryTypeExistingDirectory:
-		return reconcile.Terminal(fmt.Errorf("instance %s takes its users from an Active Directory (%s): they sign in there and not with Okta%s", info.ID, info.Identity, remedy))
+		return unsuitable(fmt.Errorf("instance %s takes its users from an Active Directory (%s): they sign in there and not with Okta%s", info.ID, info.Identity, advice))
 	default:
-		return reconcile.Terminal(fmt.Errorf("instance %s has the identity type %q, which is not SAML%s", info.ID, info.Identity, remedy))
+		return unsuitable(fmt.Errorf("instance %s has the identity type %q, which is not SAML%s", info.ID, info.Identity, advice))
 	}
 	switch types.InstanceStatus(info.Status) {
 	case types.InstanceStatusCreationInProgress:
-		return reconcile.After(time.Minute, fmt.Errorf("instance %s is still being created", info.ID))
+		return reconcile.After(time.Minute, remedy.Mark("instance_unusable", fmt.Errorf("instance %s is still being created", info.ID)))
 	case types.InstanceStatusCreationFailed:
 		why := ""
 		if reason != nil && reason.Message != nil {
 			why = ": " + redact(*reason.Message, nil)
 		}
-		return reconcile.Terminal(fmt.Errorf("the creation of instance %s has failed%s", info.ID, why))
+		return reconcile.Terminal(remedy.Mark("instance_unusable", fmt.Errorf("the creation of instance %s has failed%s", info.ID, why)))
 	}
 	return nil
 }
+
+func unsuitable(err error) error { return reconcile.Terminal(remedy.Mark("instance_not_saml", err)) }
 
 // target is an instance as its owner names it: by id or by alias.
 type target struct{ id, alias, region string }
@@ -138,7 +141,7 @@ func (i *Instance) resolve(ctx context.Context, t target) (string, error) {
 		return "", fmt.Errorf("find the instance %q: %w", t.alias, err)
 	}
 	if id == "" {
-		return "", reconcile.Terminal(fmt.Errorf("the region %s of this account has no instance with the alias %q; it has %q", i.region, t.alias, others))
+		return "", reconcile.Terminal(remedy.Mark("instance_missing", fmt.Errorf("the region %s of this account has no instance with the alias %q; it has %q", i.region, t.alias, others)))
 	}
 	return id, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"connectroster/internal/reconcile"
+	"connectroster/internal/remedy"
 )
 
 // APIError is an answer of Okta that is not the one asked for. It holds nothing
@@ -130,6 +131,34 @@ func classify(err error) error {
 		return reconcile.After(deniedWait, err)
 	case http.StatusTooManyRequests:
 		return reconcile.After(e.wait, err)
+	}
+	return err
+}
+
+// coded puts the code of the catalogue on an error of a call. That there is no such
+// thing is an answer.
+func coded(err error) error {
+	var answer *APIError
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case err == nil || remedy.CodeOf(err) != "" || missing(err) || errors.Is(err, context.Canceled):
+		return err
+	case notGranted(err):
+		return remedy.Mark("okta_scopes", err)
+	case denied(err):
+		return remedy.Mark("okta_unauthorized", err)
+	case errors.Is(err, errBlind) || errors.As(err, &answer) && answer.Status == http.StatusForbidden:
+		return remedy.Mark("okta_forbidden", err)
+	case errors.Is(err, errBudget) || errors.As(err, &answer) && answer.Status == http.StatusTooManyRequests:
+		return remedy.Mark("okta_limited", err)
+	case errors.As(err, &answer) && (answer.Status >= 500 || answer.Status == http.StatusLocked):
+		return remedy.Mark("okta_unavailable", err)
+	case answer != nil || errors.Is(err, errAnswer):
+		return remedy.Mark("okta_odd_answer", err)
+	case errors.As(err, &network), errors.As(err, &certificate), errors.Is(err, errAddress), errors.Is(err, errProxy),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.DeadlineExceeded):
+		return remedy.Mark("okta_unreachable", err)
 	}
 	return err
 }

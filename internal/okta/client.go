@@ -242,7 +242,7 @@ func (c *Client) object(ctx context.Context, call apiCall, into any) error {
 		err = reply.decode('{', into)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", call.what, err)
+		return coded(fmt.Errorf("%s: %w", call.what, err))
 	}
 	return nil
 }
@@ -478,8 +478,9 @@ func (c *Client) send(r *http.Request) (*rawReply, error) {
 type orgClock struct {
 	now func() time.Time
 
-	mu    sync.Mutex
-	ahead time.Duration // of ours
+	mu      sync.Mutex
+	ahead   time.Duration // of ours
+	learned bool
 }
 
 func (c *orgClock) learn(header http.Header) {
@@ -489,11 +490,18 @@ func (c *orgClock) learn(header http.Header) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ahead = date.Sub(c.now())
+	c.ahead, c.learned = date.Sub(c.now()), true
 }
 
 func (c *orgClock) time() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now().Add(c.ahead)
+}
+
+// offset tells by how much the org's clock is ahead of ours, once an answer told.
+func (c *orgClock) offset() (ahead time.Duration, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ahead, c.learned
 }

@@ -90,7 +90,7 @@ func (c *Client) rows(ctx context.Context, call apiCall, check func(page) error)
 		seen := map[string]bool{}
 		for call.url != nil {
 			if seen[call.url.String()] || len(seen) == maxPages {
-				yield(nil, fmt.Errorf("%s: %w", call.what, oddAnswer("next links without an end")))
+				yield(nil, coded(fmt.Errorf("%s: %w", call.what, oddAnswer("next links without an end"))))
 				return
 			}
 			seen[call.url.String()] = true
@@ -101,7 +101,7 @@ func (c *Client) rows(ctx context.Context, call apiCall, check func(page) error)
 				}
 			}
 			if err != nil {
-				yield(nil, err)
+				yield(nil, coded(err))
 				return
 			}
 			for _, row := range p.rows {
@@ -133,7 +133,7 @@ func list[T any](ctx context.Context, c *Client, call apiCall, id func(T) string
 			err = oddAnswer("the same row twice")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", call.what, err)
+			return nil, coded(fmt.Errorf("%s: %w", call.what, err))
 		}
 		seen[id(row)] = true
 		out = append(out, row)

@@ -251,7 +251,7 @@ func (j *job) finish() {
 	slices.SortStableFunc(j.report.Steps, func(a, b Step) int { return cmp.Compare(rank(a), rank(b)) })
 	for i := range j.report.Steps {
 		if s := &j.report.Steps[i]; s.section != "" {
-			s.ByHand = j.explain(s.section)
+			s.ByHand = j.explain(renumber(s.section))
 		}
 	}
 }

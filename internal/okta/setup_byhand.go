@@ -1,6 +1,10 @@
 package okta
 
-import "strings"
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
 
 // What somebody does in Okta's Admin Console in place of a step. Words in braces
 // stand for what the configuration says. docs/okta-by-hand.md has the same text.
@@ -96,6 +100,26 @@ func (j *job) explain(text string) string {
 		"{header}", j.HookHeader, "{secret}", "the one that okta.hook.secrets refers to",
 		"{events}", "    "+strings.Join(has.events, "\n    "), "{filter}", "    "+filter,
 	).Replace(text)
+}
+
+// numbered is the beginning of a step.
+var numbered = regexp.MustCompile(`^\d+\. `)
+
+// renumber counts the steps of a part of the manual from 1, for it stands alone
+// where the rest was done already.
+func renumber(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	n, narrower := 0, 0
+	for i, line := range lines {
+		if was := numbered.FindString(line); was != "" {
+			n++
+			now := strconv.Itoa(n) + ". "
+			lines[i], narrower = now+line[len(was):], len(was)-len(now)
+		} else if narrower > 0 {
+			lines[i] = strings.TrimPrefix(line, strings.Repeat(" ", narrower))
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // ByHand gives all that somebody does in Okta's console where there is no

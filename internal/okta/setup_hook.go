@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -163,7 +164,7 @@ func (j *job) findHook(ctx context.Context) (oktaHook, error) {
 		switch {
 		case h.Name == j.HookName:
 			named = append(named, h)
-		case h.Channel.Config.URI == j.HookURL:
+		case j.HookURL == "" && callsUs(h.Channel.Config.URI), j.HookURL != "" && h.Channel.Config.URI == j.HookURL:
 			calling = append(calling, h)
 		}
 	}
@@ -173,13 +174,25 @@ func (j *job) findHook(ctx context.Context) (oktaHook, error) {
 		return oktaHook{}, nil
 	case len(named) > 1:
 		return oktaHook{}, fmt.Errorf("okta has %d event hooks named %q: delete all but one of %q", len(named), j.HookName, hookIDs(named))
+	case len(named) == 0 && len(calling) > 1 && j.HookURL == "":
+		return oktaHook{}, fmt.Errorf("okta has %d event hooks that may be ours, %q, and none named %q: say which by the address that it calls", len(calling), hookIDs(calling), j.HookName)
 	case len(named) == 0 && len(calling) > 1:
 		return oktaHook{}, fmt.Errorf("okta has %d event hooks that call our address: delete all but one of %q", len(calling), hookIDs(calling))
+	}
+	if j.HookURL == "" && len(named) > 0 {
+		ours = named // the others may well be those of other deployments
 	}
 	for _, h := range ours[1:] {
 		j.report.add(StepManual, stepHook, "%q (%s) calls our address too, so that everything is delivered twice: delete it", h.Name, h.ID)
 	}
 	return ours[0], nil
+}
+
+// callsUs reports whether an address ends in one of the paths at which deliveries
+// are taken.
+func callsUs(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (strings.HasSuffix(u.Path, "/hooks/okta") || strings.HasSuffix(u.Path, "/create_user"))
 }
 
 func hookIDs(hooks []oktaHook) []string {

@@ -155,6 +155,12 @@ func (c *checkup) sight(ctx context.Context) {
 
 // roster looks at the groups, and whether they are assigned to the app.
 func (c *checkup) roster(ctx context.Context) {
+	c.present(ctx)
+	c.assigned(ctx, func(oktaGroup) bool { return true })
+}
+
+// present looks whether the groups are there.
+func (c *checkup) present(ctx context.Context) {
 	for _, ref := range c.Groups {
 		if isPattern(ref) {
 			c.matched(ctx, ref)
@@ -171,6 +177,10 @@ func (c *checkup) roster(ctx context.Context) {
 			c.add(HealthOK, stepGroup, "%q exists (%s)", g.Profile.Name, g.ID)
 		}
 	}
+}
+
+// assigned looks whether those of the groups that must be are assigned to the app.
+func (c *checkup) assigned(ctx context.Context, must func(oktaGroup) bool) {
 	if c.App == "" {
 		return
 	}
@@ -185,6 +195,7 @@ func (c *checkup) roster(ctx context.Context) {
 		switch {
 		case a.has(g.ID):
 			c.add(HealthOK, stepApp, "%q is assigned to %q", g.Profile.Name, c.App)
+		case !must(g):
 		case assigned:
 			c.add(HealthFault, stepApp, "%q is assigned to %q without its role, so its members cannot sign in", g.Profile.Name, c.App)
 		default:
@@ -225,8 +236,8 @@ func (c *checkup) hook(ctx context.Context) {
 	}
 	about := fmt.Sprintf("%q (%s)", h.Name, h.ID)
 	has := h.content()
-	if has.url == c.HookURL {
-		c.add(HealthOK, name, "%s calls %s", about, c.HookURL)
+	if c.HookURL == "" || has.url == c.HookURL {
+		c.add(HealthOK, name, "%s calls %s", about, has.url)
 	} else {
 		c.add(HealthFault, name, "%s calls another address than %s", about, c.HookURL)
 	}
@@ -254,11 +265,29 @@ func (c *checkup) subscription(about string, has hookContent) {
 		c.add(HealthFault, name, "%s sends its secret not in the header %s", about, want.header)
 	case len(has.filters) == 0 && len(want.filters) > 0:
 		c.add(HealthWarning, name, "%s delivers the events of all groups, which are ignored here but count towards Okta's limit of 400,000 a day", about)
+	case !maps.Equal(has.filters, want.filters) && c.byName(has, want):
+		c.add(HealthWarning, name, "%s filters by the names of our groups and not by their ids, so a renamed group goes unheard", about)
 	case !maps.Equal(has.filters, want.filters):
 		c.add(HealthFault, name, "%s filters by something else than the ids of our groups", about)
 	default:
 		c.add(HealthOK, name, "%s delivers the events that matter", about)
 	}
+}
+
+// byName reports whether the filters differ from the wanted ones only in that they
+// call our groups by name.
+func (c *checkup) byName(has, want hookContent) bool {
+	for event, filter := range has.filters {
+		if want.filters[event] == filter {
+			continue
+		}
+		for _, g := range c.groups {
+			if !strings.Contains(filter, "displayName eq '"+g.Profile.Name+"'") && !strings.Contains(filter, g.ID) {
+				return false
+			}
+		}
+	}
+	return len(c.groups) > 0
 }
 
 // deliveries looks for failures of the hook in the System Log.

@@ -9,18 +9,28 @@ import (
 
 	"connectroster/internal/failpoint"
 	"connectroster/internal/plan"
+	"connectroster/internal/remedy"
 )
 
 // apply makes one change, if it may go now. The intent is durable before the
 // first call.
 func (v *visit) apply(ctx context.Context, change plan.Change) error {
-	change, wait, err := v.quiet(ctx, change)
+	whole := change
+	change, wait, err := v.quiet(ctx, whole)
 	if err != nil || wait != nil && len(change.Fields) == 0 {
 		return errors.Join(err, wait)
 	}
-	hold, goes, err := v.gate(ctx, change)
+	if KindOf(change) == "" {
+		whole = change // what waits for the end of a contact is asked about then
+	}
+	hold, goes, err := v.gate(ctx, whole)
 	if err != nil || !goes {
 		return err
+	}
+	if wait != nil && KindOf(whole) != "" {
+		if err := v.carry(ctx, change); err != nil {
+			return err
+		}
 	}
 	if err := v.remember(ctx, change); err != nil {
 		return err
@@ -296,7 +306,7 @@ func (v *visit) undone(ctx context.Context, before Intent, cause error) error {
 
 // givenUp records a change that no further attempt can make.
 func (v *visit) givenUp(ctx context.Context, change plan.Change, before Intent, cause error) error {
-	entry := Entry{Kind: EntryFailure, Action: change.Action, Agent: change.Agent, Fields: change.Fields, Reason: change.Reason, Error: cause.Error(), Before: change.Before, After: change.After}
+	entry := Entry{Kind: EntryFailure, Action: change.Action, Agent: change.Agent, Fields: change.Fields, Code: plan.Code(remedy.CodeOf(cause)), Reason: change.Reason, Error: cause.Error(), Before: change.Before, After: change.After}
 	if _, err := v.record(ctx, entry); err != nil {
 		return err
 	}

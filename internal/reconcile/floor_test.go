@@ -57,6 +57,7 @@ func twin(w *world, a, b int) error {
 	agent, err := w.sim.AddAgent(simconnect.Agent{Username: fmt.Sprint("twin-", a, b), Tags: maps.Clone(first.Tags)})
 	if err == nil {
 		w.roster[agent.ID], w.twins[w.user(a)], w.meddled[agent.ID] = agent, true, true
+		w.parkedAt[agent.ID] = w.parkedAt[first.ID] // as the tags have it
 	}
 	return nil // the name can be taken
 }

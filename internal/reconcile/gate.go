@@ -107,7 +107,7 @@ func (v *visit) proof(ctx context.Context, change plan.Change) (cliff string, er
 		return "", nil
 	}
 	known := v.entry(change.Agent)
-	if cliff, err = v.vouched(ctx); err != nil {
+	if cliff, err = v.vouched(ctx, v.at.Name); err != nil {
 		return "", err
 	}
 	cliff = cmp.Or(known.Cliff, cliff)
@@ -138,11 +138,11 @@ func (v *visit) entry(agent string) Known {
 	return Known{}
 }
 
-// vouched tells why no sweep vouches for the present configuration, or gives the
-// empty string.
-func (e *Engine) vouched(ctx context.Context) (string, error) {
+// vouched tells why no sweep of an instance vouches for the present configuration,
+// or gives the empty string.
+func (e *Engine) vouched(ctx context.Context, instance string) (string, error) {
 	var m mark
-	switch err := e.recall(ctx, noteMark, &m); {
+	switch err := e.recall(ctx, noteMark(instance), &m); {
 	case errors.Is(err, ErrNotFound):
 		return "there was no complete sweep yet", nil
 	case err != nil:
@@ -180,6 +180,56 @@ func (v *visit) reserve(ctx context.Context, change plan.Change, kind RemovalKin
 		})
 	}
 	return answer.Hold, true, nil
+}
+
+// carry takes the place of what is left of a change that may go, of which a part
+// goes now: whoever has let the whole of it go is not asked about the rest again.
+func (v *visit) carry(ctx context.Context, now plan.Change) error {
+	then := slices.Clone(v.agents)
+	for i := range then {
+		if then[i].ID == now.Agent {
+			then[i] = *now.After
+		}
+	}
+	p, err := v.plan(ctx, then, nil)
+	if err != nil {
+		return err
+	}
+	for _, rest := range p.Changes {
+		kind := KindOf(rest)
+		if rest.Agent != now.Agent || kind == "" {
+			continue
+		}
+		r := Removal{
+			Kind: kind, Instance: v.at.Name, Person: v.work.Person, Agent: rest.Agent, Action: rest.Action,
+			Hash: rest.Hash(), Reason: rest.Reason, Change: &rest, At: v.Now(), Rest: true,
+		}
+		if _, err := v.Guard.Reserve(ctx, r, v.Limits); err != nil {
+			return fmt.Errorf("ask the guard about what waits for the end of a contact: %w", err)
+		}
+	}
+	return nil
+}
+
+// approvedIn gives the hold whose approval has let a change go that an intent tells
+// of, or the empty string.
+func (v *visit) approvedIn(ctx context.Context, change plan.Change) (string, error) {
+	if KindOf(change) == "" {
+		return "", nil
+	}
+	holds, err := v.Guard.Holds(ctx, HoldQuery{Person: v.work.Person})
+	if err != nil {
+		return "", fmt.Errorf("read what was approved: %w", err)
+	}
+	hash := change.Hash()
+	for _, h := range holds {
+		for _, e := range h.Entries {
+			if e.State == HoldSpent && e.Instance == v.at.Name && e.Agent == change.Agent && e.Hash == hash {
+				return h.ID, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // held records that a change waits for somebody, and tells whoever wants to know

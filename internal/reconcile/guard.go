@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"connectroster/internal/plan"
@@ -21,6 +22,7 @@ type Removal struct {
 	Owned    int    // agents of this deployment in the instance
 	Change   *plan.Change
 	At       time.Time // now
+	Rest     bool      // it is what is left of a change that has been let go, and was measured with that
 }
 
 // RemovalKind says by which window a change is measured.
@@ -97,20 +99,46 @@ func (l Limits) Exceeded(r Removal, c Counts) string {
 	larger := func(count int, share float64) int { return max(count, int(share*float64(r.Owned))) }
 	if r.Kind == RemovalMove {
 		if most := larger(l.MoveCount, l.MoveShare); c.Moves >= most {
-			return fmt.Sprintf("more than %d moves in %s", most, l.Short)
+			return fmt.Sprintf("more than %s in %s", count(most, "move", "moves"), spell(l.Short))
 		}
 		return ""
 	}
 	if r.Kind == RemovalMembership && c.Group >= l.GroupCount {
-		return fmt.Sprintf("more than %d people left group %s in %s", l.GroupCount, r.Group, l.Short)
+		return fmt.Sprintf("more than %s left group %s in %s", count(l.GroupCount, "person", "people"), r.Group, spell(l.Short))
 	}
 	if most := larger(l.StatusCount, l.StatusShare); r.Kind != RemovalMembership && c.Status >= most {
-		return fmt.Sprintf("more than %d removals in %s", most, l.Short)
+		return fmt.Sprintf("more than %s in %s", count(most, "removal", "removals"), spell(l.Short))
 	}
 	if most := larger(l.LongCount, l.LongShare); c.Long >= most {
-		return fmt.Sprintf("more than %d removals in %s", most, l.Long)
+		return fmt.Sprintf("more than %s in %s", count(most, "removal", "removals"), spell(l.Long))
 	}
 	return ""
+}
+
+// spell writes the length of a window as people say it: "15 minutes", "1 hour 30
+// minutes".
+func spell(d time.Duration) string {
+	var parts []string
+	for _, unit := range []struct {
+		length    time.Duration
+		one, many string
+	}{{time.Hour, "hour", "hours"}, {time.Minute, "minute", "minutes"}, {time.Second, "second", "seconds"}} {
+		if n := d / unit.length; n > 0 {
+			parts = append(parts, count(int(n), unit.one, unit.many))
+			d -= n * unit.length
+		}
+	}
+	if len(parts) == 0 || d > 0 {
+		return strings.TrimSpace(strings.Join(parts, " ") + " " + d.String())
+	}
+	return strings.Join(parts, " ")
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // Books are what a backend knows when a change asks for its place.
@@ -131,6 +159,7 @@ type Weighed struct {
 	Spend     bool      // the entry in Books is closed as HoldSpent
 	Take      bool      // a place is taken
 	Approved  bool      // and it is not counted
+	Hold      string    // for Granted: the hold whose approval lets it go
 	Stay      *Stay     // for Stayed
 	Expires   time.Time // of a new entry
 }
@@ -139,11 +168,13 @@ type Weighed struct {
 // somebody. In this order:
 //
 //   - a stay on the person keeps it back;
-//   - an approval of this very change lets it go, once;
-//   - a change that took its place already goes on;
+//   - what is left of a change that was let go may go as well;
+//   - an approval of this very change lets it go, once, and for as long as a hold
+//     can be approved;
 //   - one that waits for a decision waits on, and one that differs from what
-//     waits, or whose time to be decided is over, waits anew: what was held once
-//     never goes by itself;
+//     waits or was approved, whose time to be decided is over, or that was rejected
+//     and whose stay is over, waits anew: what was held once never goes by itself;
+//   - a change that took its place already goes on;
 //   - a cliff and a window without a place hold it;
 //   - otherwise it takes its place.
 func Weigh(b Books, r Removal, l Limits) Weighed {
@@ -153,14 +184,24 @@ func Weigh(b Books, r Removal, l Limits) Weighed {
 	if b.Stay != nil {
 		return Weighed{State: ReservationStayed, Stay: b.Stay}
 	}
+	if r.Rest {
+		return Weighed{State: ReservationGranted, Take: true, Approved: true}
+	}
+	granted := Weighed{State: ReservationGranted}
 	if e := b.Entry; e != nil {
 		same := e.Hash == r.Hash
 		switch e.State {
 		case HoldApproved:
-			if same {
-				return Weighed{State: ReservationGranted, Spend: true, Take: true, Approved: true}
+			if same && r.At.Before(e.At.Add(l.HoldFor)) {
+				return Weighed{State: ReservationGranted, Spend: true, Take: true, Approved: true, Hold: e.Hold}
 			}
 			return held(e.Cause, true)
+		case HoldRejected:
+			return held(e.Cause, false)
+		case HoldSpent:
+			if same {
+				granted.Hold = e.Hold
+			}
 		case HoldWaiting:
 			if same && r.At.Before(e.Expires) {
 				return Weighed{State: ReservationHeld, Cause: e.Cause}
@@ -169,7 +210,7 @@ func Weigh(b Books, r Removal, l Limits) Weighed {
 		}
 	}
 	if b.Reserved {
-		return Weighed{State: ReservationGranted}
+		return granted
 	}
 	if r.Cliff != "" {
 		return held(r.Cliff, false)
@@ -183,7 +224,7 @@ func Weigh(b Books, r Removal, l Limits) Weighed {
 // Reservation is the answer of the Guard.
 type Reservation struct {
 	State ReservationState
-	Hold  string // id, for Held; and for Granted when an approval was spent
+	Hold  string // id, for Held; and for Granted by an approval
 	Cause string
 	Stay  *Stay
 }
@@ -251,7 +292,7 @@ const (
 	HoldWaiting    HoldState = "waiting"
 	HoldApproved   HoldState = "approved"
 	HoldSpent      HoldState = "spent"      // approved, and the change went
-	HoldRejected   HoldState = "rejected"   // and there is a stay on the person
+	HoldRejected   HoldState = "rejected"   // and there is a stay on the person; after that it waits anew
 	HoldSuperseded HoldState = "superseded" // another entry has taken its place
 	HoldWithdrawn  HoldState = "withdrawn"  // nothing is to be taken from the person any more
 )
@@ -261,6 +302,7 @@ type HoldQuery struct {
 	ID      string // empty: any
 	Person  string // holds with an entry of that person, and of them no other entries
 	Waiting bool   // only entries that wait and have not expired, and holds with such
+	Open    bool   // only entries that wait, be it past their time, or were approved and have not gone yet
 	Limit   int    // of holds; zero: 100
 }
 

@@ -199,6 +199,38 @@ var kept = map[string]struct {
 		unsuspend 0 0
 		shift 0 0
 	`},
+	"a suspended agent is copied with its tags": {apiSync, `
+		hire 0 0
+		work 0 0
+		crash 0 0
+		shift 0 0
+		hire 1 0
+		delete 0 0
+		work 5 0
+		empty 0 0
+		twin 0 0
+	`},
+	"somebody comes back without an event while they are held": {apiSync, `
+		hire 0 0
+		meanwhile 0 0
+		work 0 0
+		away 2 0
+		deliver 0 0
+		work 0 0
+		status 0 0
+		wait 6 0
+	`},
+	"the answer is lost, the search lags, and the person seems to have left": {hookCreate, `
+		create-fault 0 1
+		lag 3 0
+		hire 0 0
+		deliver 2 0
+		work 0 0
+		forge 6 0
+		shift 2 0
+		wait 4 0
+		shift 0 0
+	`},
 }
 
 // TestHistories plays what was kept.

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -395,8 +396,16 @@ func TestWindows(t *testing.T) {
 	}
 	r.ask(held[2])
 	r.settle(time.Minute)
+	if r.suspended(held[2]) {
+		t.Error("a rejected one is suspended by itself when the stay is over")
+	}
+	if w := r.waiting(); len(w) != 1 || w[0].Person != held[2] {
+		t.Fatalf("after the stay these wait: %+v", w)
+	}
+	r.approve(r.waiting()[0].Hold)
+	r.settle(time.Minute)
 	if !r.suspended(held[2]) {
-		t.Error("is not suspended after the stay is over")
+		t.Error("is not suspended by an approval after the stay is over")
 	}
 	r.verify()
 }
@@ -592,6 +601,66 @@ func TestContacts(t *testing.T) {
 	}
 }
 
+// TestHeldDuringContact: a change of rights and work that was held is approved
+// once, though its halves go at different times.
+func TestHeldDuringContact(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	r.config.WaitForContacts = 10 * time.Minute
+	r.config.Limits = reconcile.Limits{MoveCount: 1, MoveShare: 1e-9}
+	r.restart()
+	ids := r.team(3)
+	moved := func(id string) (rights, work bool) {
+		a, _ := r.agentOf(id)
+		return len(a.SecurityProfiles) == 2, a.RoutingProfile == r.sim.RoutingProfileID("Sales")
+	}
+	contacts := map[string]string{}
+	for _, id := range ids {
+		a, _ := r.agentOf(id)
+		must(t, r.sim.SignIn(a.ID))
+		c, err := r.sim.BeginContact(a.ID, simconnect.Contact{Channel: "VOICE"})
+		must(t, err)
+		contacts[id] = c
+		r.change(id, func(p *plan.Person) { p.Groups = []plan.Group{{ID: salesID, Name: "Sales"}} })
+	}
+	r.ask(ids...)
+	r.settle(time.Minute)
+	var held []string
+	for _, e := range r.waiting() {
+		held = append(held, e.Person)
+		if rights, work := moved(e.Person); rights || work {
+			t.Errorf("%s is held, and was changed: rights %v, work %v", e.Person, rights, work)
+		}
+	}
+	if len(held) != 2 {
+		t.Fatalf("%d are held, want 2 of 3", len(held))
+	}
+	r.approve(r.waiting()[0].Hold)
+	r.settle(time.Minute)
+	if n := len(r.waiting()); n != 0 {
+		t.Fatalf("%d wait once more for what was approved", n)
+	}
+	for _, id := range held {
+		if rights, work := moved(id); !rights || work {
+			t.Errorf("%s was approved: rights %v, work %v", id, rights, work)
+		}
+	}
+	must(t, r.sim.EndContact(contacts[held[0]]))
+	r.settle(12 * time.Minute) // one has hung up, for the other the wait is over
+	for _, id := range ids {
+		if rights, work := moved(id); !rights || !work {
+			t.Errorf("in the end of %s: rights %v, work %v", id, rights, work)
+		}
+		if got, want := r.journal(id), "change update"; got[len(got)-1] != want || got[len(got)-2] != want {
+			t.Errorf("journal of %s: %q", id, got)
+		}
+	}
+	if n := len(r.waiting()); n != 0 {
+		t.Errorf("%d wait in the end", n)
+	}
+	r.verify()
+}
+
 // TestOrders: what people ask for by hand.
 func TestOrders(t *testing.T) {
 	t.Parallel()
@@ -687,5 +756,59 @@ func TestSeveralInstances(t *testing.T) {
 	}
 	if swept := r.sweep(); swept.Agents != 2 || swept.Changes != 0 {
 		t.Errorf("swept %+v", swept)
+	}
+
+	// While one cannot be read, the other is swept all the same, for days.
+	for range 4 {
+		r.clock.Advance(day)
+		must(t, other.sim.AddFaults(simconnect.Fault{Operation: "SearchUsers", Status: 403, Code: "AccessDeniedException"}))
+		if _, err := r.engine.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), "instance us: ") {
+			t.Fatalf("a sweep without an instance: %v", err)
+		}
+	}
+	if _, err := r.engine.Propose(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.back("00u1")
+	r.ask("00u1")
+	r.settle(time.Minute)
+	r.quit("00u1")
+	r.ask("00u1")
+	r.settle(time.Minute)
+	if !r.suspended("00u1") {
+		t.Error("emea: is not suspended, although sweeps vouch for it")
+	}
+	held := r.waiting()
+	if len(held) != 1 || held[0].Instance != "us" || !strings.Contains(held[0].Cause, "no complete sweep for 48 hours") {
+		t.Errorf("us: not held for the missing sweeps: %+v", held)
+	}
+}
+
+// TestProposalForeseesWindows: a plan says which of its removals find no place.
+func TestProposalForeseesWindows(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	ids := r.team(20)
+	r.sweep()
+	r.quit(ids[:8]...)
+	r.status(plan.StatusSuspended, ids[8:16]...)
+	p, err := r.engine.Propose(t.Context())
+	must(t, err)
+	byCause := map[string]int{}
+	for _, c := range p.Changes {
+		byCause[c.Guard]++
+	}
+	// Five for the group, of which the day has place for five altogether.
+	want := map[string]int{"": 5, "will be held for approval: more than 5 people left group 00gagents in 15 minutes": 3, "will be held for approval: more than 5 removals in 24 hours": 8}
+	if !maps.Equal(byCause, want) {
+		t.Errorf("foreseen: %v\nwant %v", byCause, want)
+	}
+	r.ask(ids[:16]...)
+	r.settle(time.Minute)
+	if n := r.countSuspended(ids); n != 5 {
+		t.Errorf("%d went", n)
+	}
+	if n := len(r.waiting()); n != 11 {
+		t.Errorf("%d are held", n)
 	}
 }

@@ -245,10 +245,10 @@ func (v *visit) wants(username string) bool {
 func (v *visit) resolve(ctx context.Context) (agents []plan.Agent, hidden []string, err error) {
 	if v.intent.Taken.IsZero() {
 		due, again := v.lookAgain()
-		if !again {
+		if !again && v.callsAgain() {
 			return nil, nil, nil
 		}
-		if wait := due.Sub(v.Now()); wait > 0 {
+		if wait := due.Sub(v.Now()); again && wait > 0 {
 			return nil, nil, After(wait, errors.New("the answer to a creation was lost; looking for the agent soon"))
 		}
 	}
@@ -297,15 +297,14 @@ func (v *visit) holder(ctx context.Context, username string) (plan.Agent, error)
 // Calling once more is safe under the same username, which Amazon Connect gives
 // once. Somebody who has another username by now, or is to have no agent, could
 // get a second one later, and an order does not call, so then it looks on until no
-// search can lag.
+// search can lag, and a last time after that.
 func (v *visit) lookAgain() (due time.Time, again bool) {
 	n := v.intent.Looks
 	if n < len(v.Looks) {
 		return v.intent.Started.Add(v.Looks[n]), true
 	}
 	end := v.intent.Started.Add(v.Lag)
-	callsAgain := v.order.Kind != OrderRelease && v.order.Kind != OrderRestore && v.wants(v.intent.Username)
-	if callsAgain || !v.Now().Before(end) {
+	if v.callsAgain() || !v.Now().Before(end) {
 		return time.Time{}, false
 	}
 	due = v.intent.Started.Add(v.Looks[len(v.Looks)-1] + time.Duration(n-len(v.Looks)+1)*time.Minute)
@@ -313,6 +312,12 @@ func (v *visit) lookAgain() (due time.Time, again bool) {
 		due = end
 	}
 	return due, true
+}
+
+// callsAgain reports whether the change that the open intent is about will be called
+// once more, so that its answer tells what became of the first call.
+func (v *visit) callsAgain() bool {
+	return v.order.Kind != OrderRelease && v.order.Kind != OrderRestore && v.wants(v.intent.Username)
 }
 
 // unseen waits for the search index to show who has a username.
@@ -410,7 +415,12 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 	made := slices.IndexFunc(agents, v.answers)
 	switch {
 	case v.intent.Making() && made >= 0:
-		return v.created(ctx, v.intendedAs(agents[made]), agents[made], "", lost)
+		intended := v.intendedAs(agents[made])
+		hold, err := v.approvedIn(ctx, intended)
+		if err != nil {
+			return err
+		}
+		return v.created(ctx, intended, agents[made], hold, lost)
 	case slices.ContainsFunc(p.Changes, v.repeated):
 		return nil // it is made once more, or for the first time
 	case v.intent.Making():
@@ -426,7 +436,11 @@ func (v *visit) settleIntent(ctx context.Context, p plan.Plan, agents []plan.Age
 		agent = &agents[found]
 	}
 	if change.Done(agent) {
-		return v.done(ctx, *change, "", change.Reason+"; the answer was lost")
+		hold, err := v.approvedIn(ctx, *change)
+		if err != nil {
+			return err
+		}
+		return v.done(ctx, *change, hold, change.Reason+"; the answer was lost")
 	}
 	return v.drop(ctx)
 }

@@ -177,8 +177,8 @@ type Guard interface {
 	// again within Limits.Long. Weigh says how it is decided.
 	Reserve(ctx context.Context, r Removal, limits Limits) (Reservation, error)
 
-	// Withdraw closes the open entries of a person in an instance: nothing is to
-	// be taken from them any more. The places that were taken for them still count,
+	// Withdraw closes the entries of a person in an instance that are open or were
+	// rejected: nothing is to be taken from them any more. The places that were taken for them still count,
 	// but the same change needs another one from now on.
 	Withdraw(ctx context.Context, person, instance string) error
 

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,8 +26,30 @@ type Proposal struct {
 	Agents   int            `json:"agents"`           // of this deployment that were read
 	Changes  []Proposed     `json:"changes"`
 	Refusals []plan.Refusal `json:"refusals"`
+	Orphans  []Orphan       `json:"orphans,omitempty"` // of plans for everybody
 
 	Catalogs map[string]plan.Catalog `json:"-"` // by instance, to show names
+
+	firsts map[string]string // First, by instance
+}
+
+// Orphan is an agent of this deployment whose owner the directory does not know.
+type Orphan struct {
+	Instance string     `json:"instance,omitempty"`
+	Agent    string     `json:"agent"`            // Connect UserId
+	Person   string     `json:"person,omitempty"` // Okta user id; empty: its tags name nobody
+	State    plan.State `json:"state"`
+}
+
+// orphans gives those among the agents of an instance.
+func (e *Engine) orphans(instance string, agents []plan.Agent, gone map[string]bool) []Orphan {
+	var out []Orphan
+	for _, a := range agents {
+		if a.Deployment == e.Settings.Deployment && (a.Owner == "" || gone[a.Owner]) {
+			out = append(out, Orphan{Instance: instance, Agent: a.ID, Person: a.Owner, State: a.State})
+		}
+	}
+	return out
 }
 
 // Proposed is a change, under the name by which it is approved.
@@ -48,7 +71,7 @@ func (p Proposal) Hash() string {
 // Propose works out what would be done now, about everybody or about some people,
 // given by their Okta ids.
 func (e *Engine) Propose(ctx context.Context, people ...string) (Proposal, error) {
-	out := Proposal{Taken: e.Now(), Scope: e.Scope, People: people, Catalogs: map[string]plan.Catalog{}, Changes: []Proposed{}, Refusals: []plan.Refusal{}}
+	out := Proposal{Taken: e.Now(), Scope: e.Scope, People: people, Catalogs: map[string]plan.Catalog{}, Changes: []Proposed{}, Refusals: []plan.Refusal{}, firsts: map[string]string{}}
 	var err error
 	if len(people) > 0 {
 		err = e.proposeSome(ctx, &out, people)
@@ -76,19 +99,30 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 	if err != nil {
 		return fmt.Errorf("find out what is mapped: %w", err)
 	}
-	if out.First, err = e.first(ctx, scope); err != nil {
-		return err
-	}
-	w, err := e.world(ctx, Swept{Started: out.Taken})
+	w, absent, err := e.world(ctx, Swept{Started: out.Taken})
 	if err != nil {
 		return err
+	}
+	if len(absent) > 0 { // a plan that leaves an instance out would be taken for the whole
+		return errors.Join(slices.Collect(maps.Values(absent))...)
+	}
+	for _, at := range e.Instances {
+		if out.firsts[at.Name], err = e.first(ctx, at.Name, scope); err != nil {
+			return at.about(err)
+		}
+		out.First = cmp.Or(out.First, out.firsts[at.Name])
 	}
 	if err := e.leavers(ctx, &w); err != nil {
 		return err
 	}
 	out.Looked = len(w.people)
+	gone := map[string]bool{}
+	for _, p := range w.people {
+		gone[p.ID] = p.Status == plan.StatusGone
+	}
 	for _, at := range e.Instances {
 		agents := w.agents[at.Name]
+		out.Orphans = append(out.Orphans, e.orphans(at.Name, agents, gone)...)
 		tombstones, err := e.buried(ctx, agents)
 		if err != nil {
 			return err
@@ -236,6 +270,7 @@ func (e *Engine) annotate(ctx context.Context, p *Proposal) error {
 			waiting[key{entry.Instance, entry.Person}] = entry
 		}
 	}
+	windows := forecast{Engine: e, owned: map[string]int{}, taken: map[string]int{}}
 	stayed := map[string]Stay{}
 	for _, s := range stays {
 		stayed[s.Person] = s
@@ -248,11 +283,50 @@ func (e *Engine) annotate(ctx context.Context, p *Proposal) error {
 			p.Changes[i].Guard = fmt.Sprintf("will not be done: %s said to leave them as they are until %s", s.Who, s.Until.UTC().Format(time.RFC3339))
 		} else if entry, ok := waiting[key{c.Instance, c.Person}]; ok {
 			p.Changes[i].Guard = fmt.Sprintf("waits in %s for approval: %s", entry.Hold, entry.Cause)
-		} else if p.First != "" && c.Removes() {
-			p.Changes[i].Guard = "will have to be approved: " + p.First
+		} else if first := p.firsts[c.Instance]; first != "" && c.Removes() {
+			p.Changes[i].Guard = "will have to be approved: " + first
+		} else if cause, err := windows.take(ctx, c.Change); err != nil {
+			return err
+		} else if cause != "" {
+			p.Changes[i].Guard = "will be held for approval: " + cause
 		}
 	}
 	return nil
+}
+
+// forecast counts what would go, as the Guard would if nothing had gone before.
+type forecast struct {
+	*Engine
+	owned map[string]int
+	taken map[string]int
+}
+
+// take takes a place for a change, or tells why there is none left.
+func (f *forecast) take(ctx context.Context, c plan.Change) (cause string, err error) {
+	owned, known := f.owned[c.Instance]
+	if !known {
+		if owned, _, err = f.Index.Owned(ctx, c.Instance); err != nil {
+			return "", fmt.Errorf("count the agents: %w", err)
+		}
+		f.owned[c.Instance] = owned
+	}
+	r := Removal{Kind: KindOf(c), Group: c.Group, Owned: owned}
+	short := c.Instance + " status"
+	switch r.Kind {
+	case RemovalMembership:
+		short = c.Instance + " group " + c.Group
+	case RemovalMove:
+		short = c.Instance + " move"
+	}
+	long, n := c.Instance, f.taken[short]
+	if cause = f.Limits.Complete().Exceeded(r, Counts{Status: n, Group: n, Moves: n, Long: f.taken[long]}); cause != "" {
+		return cause, nil
+	}
+	f.taken[short]++
+	if r.Kind != RemovalMove {
+		f.taken[long]++
+	}
+	return "", nil
 }
 
 // Submit asks for the changes of a proposal to be made: everybody concerned is

@@ -24,22 +24,29 @@ type Swept struct {
 	First    string            `json:"first,omitempty"` // why what it wants to remove must be approved
 }
 
-// mark is the note of the last complete sweep.
+// mark is the note of the last complete sweep of an instance.
 type mark struct {
 	Config    string    `json:"config"`    // Config.Scope
 	Directory string    `json:"directory"` // Directory.Scope
 	At        time.Time `json:"at"`
 }
 
-// noteMark is the name of the note that holds the mark.
-const noteMark = "mark"
+// noteMark is the name of the note that holds the mark of an instance.
+func noteMark(instance string) string {
+	if instance == "" {
+		return "mark"
+	}
+	return "mark/" + instance
+}
 
 // sweepChunk is how many requests a sweep stores in one piece.
 const sweepChunk = 500
 
 // Sweep looks at everybody: it reads both sides completely, rebuilds the index
 // from what Amazon Connect shows and enqueues those for whom there is something
-// to do. It changes nothing itself. One sweep runs at a time; another waits.
+// to do. It changes nothing itself. An instance that cannot be read is left out and
+// named in the error, and the sweep of the others stands. One sweep runs at a time;
+// another waits.
 func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
 	select {
 	case <-e.sweeping:
@@ -60,17 +67,24 @@ func (e *Engine) sweep(ctx context.Context) (Swept, error) {
 	if err != nil {
 		return out, fmt.Errorf("find out what is mapped: %w", err)
 	}
-	if out.First, err = e.first(ctx, scope); err != nil {
-		return out, err
-	}
-	w, err := e.world(ctx, out)
+	w, absent, err := e.world(ctx, out)
 	if err != nil {
 		return out, err
 	}
 	requests := map[string]Request{}
 	refusals := map[plan.Code]int{}
+	var present []Site
 	for _, at := range e.Instances {
-		p, err := e.survey(ctx, at, w, out)
+		if absent[at.Name] != nil {
+			continue
+		}
+		present = append(present, at)
+		first, err := e.first(ctx, at.Name, scope)
+		if err != nil {
+			return out, at.about(err)
+		}
+		out.First = cmp.Or(out.First, first)
+		p, err := e.survey(ctx, at, w, out.Started, first)
 		if err != nil {
 			return out, at.about(err)
 		}
@@ -86,6 +100,9 @@ func (e *Engine) sweep(ctx context.Context) (Swept, error) {
 		}
 		out.Agents += len(w.agents[at.Name])
 	}
+	if err := e.overtaken(ctx, requests); err != nil {
+		return out, err
+	}
 	sorted := slices.SortedFunc(maps.Values(requests), func(a, b Request) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Person, b.Person))
 	})
@@ -95,8 +112,13 @@ func (e *Engine) sweep(ctx context.Context) (Swept, error) {
 		}
 	}
 	// Last, so that a sweep that was cut short is a first one again.
-	if err := e.note(ctx, noteMark, mark{Config: e.Scope, Directory: scope, At: out.Started}); err != nil {
-		return out, err
+	for _, at := range present {
+		if err := e.note(ctx, noteMark(at.Name), mark{Config: e.Scope, Directory: scope, At: out.Started}); err != nil {
+			return out, err
+		}
+	}
+	if len(absent) > 0 {
+		return out, errors.Join(slices.Collect(maps.Values(absent))...)
 	}
 	out.Refusals = refusals // only now: whoever watches the progress has a copy of out
 	out.People, out.Changes = len(w.people), len(requests)
@@ -104,11 +126,28 @@ func (e *Engine) sweep(ctx context.Context) (Swept, error) {
 	return out, e.note(ctx, noteSweep, out)
 }
 
-// first tells why whatever this sweep wants to remove must be approved, or gives
-// the empty string.
-func (e *Engine) first(ctx context.Context, scope string) (string, error) {
+// overtaken asks for those about whom something waits for approval or lies in wait
+// for another day, though the sweep wants nothing of them: their looks withdraw it.
+func (e *Engine) overtaken(ctx context.Context, requests map[string]Request) error {
+	holds, err := e.Guard.Holds(ctx, HoldQuery{Open: true, Limit: 1 << 20})
+	if err != nil {
+		return fmt.Errorf("read what is held: %w", err)
+	}
+	for _, h := range holds {
+		for _, entry := range h.Entries {
+			if _, asked := requests[entry.Person]; !asked {
+				requests[entry.Person] = Request{Person: entry.Person, Priority: Routine, Trigger: TriggerSweep}
+			}
+		}
+	}
+	return nil
+}
+
+// first tells why whatever this sweep wants to remove in an instance must be
+// approved, or gives the empty string.
+func (e *Engine) first(ctx context.Context, instance, scope string) (string, error) {
 	var m mark
-	switch err := e.recall(ctx, noteMark, &m); {
+	switch err := e.recall(ctx, noteMark(instance), &m); {
 	case errors.Is(err, ErrNotFound):
 		return "the first sweep", nil
 	case err != nil:
@@ -124,16 +163,16 @@ func (e *Engine) first(ctx context.Context, scope string) (string, error) {
 }
 
 // survey plans for everybody in one instance and brings the index up to date.
-func (e *Engine) survey(ctx context.Context, at Site, w everything, so Swept) (plan.Plan, error) {
+func (e *Engine) survey(ctx context.Context, at Site, w everything, started time.Time, first string) (plan.Plan, error) {
 	agents := w.agents[at.Name]
 	p := plan.New(e.Settings, plan.World{
 		Instance: at.Name, Now: e.Now(), Catalog: w.catalogs[at.Name], People: w.people, Agents: agents, Complete: e.complete(),
 	})
-	known, err := e.known(ctx, at, agents, w, p, so)
+	known, err := e.known(ctx, at, w, p, started, first)
 	if err != nil {
 		return p, err
 	}
-	if err := e.Index.Rebuild(ctx, at.Name, so.Started.Add(-e.Lag), known); err != nil {
+	if err := e.Index.Rebuild(ctx, at.Name, started.Add(-e.Lag), known); err != nil {
 		return p, fmt.Errorf("rebuild the index: %w", err)
 	}
 	if e.WaitForContacts > 0 {
@@ -158,7 +197,7 @@ func (e *Engine) complete() bool { return e.Feed != nil || e.Settings.Policy == 
 
 // known gives the index entries for the agents of this deployment. An agent that
 // a search shows is visible, so it needs no time to appear.
-func (e *Engine) known(ctx context.Context, at Site, agents []plan.Agent, w everything, p plan.Plan, so Swept) ([]Known, error) {
+func (e *Engine) known(ctx context.Context, at Site, w everything, p plan.Plan, started time.Time, first string) ([]Known, error) {
 	removed, absent := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Changes {
 		if c.Removes() {
@@ -167,16 +206,16 @@ func (e *Engine) known(ctx context.Context, at Site, agents []plan.Agent, w ever
 		}
 	}
 	var out []Known
-	for _, a := range agents {
+	for _, a := range w.agents[at.Name] {
 		if a.Owner == "" || a.Deployment != e.Settings.Deployment {
 			continue
 		}
 		k := Known{Instance: at.Name, Owner: a.Owner, Agent: a.ID, Retired: a.State == plan.StateRetired, Group: a.Group}
 		if e.complete() && (absent[a.ID] || !w.listed[a.Owner]) {
-			k.Absent = so.Started
+			k.Absent = started
 		}
 		if removed[a.ID] {
-			k.Cliff = so.First
+			k.Cliff = first
 			if k.Cliff == "" { // what a first sweep flagged stays so until it is decided
 				before, err := e.Index.Agents(ctx, a.Owner)
 				if err != nil {
@@ -238,32 +277,46 @@ type everything struct {
 	agents   map[string][]plan.Agent // by instance
 }
 
-// world reads both sides, all of it or an error.
-func (e *Engine) world(ctx context.Context, so Swept) (everything, error) {
-	w := everything{listed: map[string]bool{}, catalogs: map[string]plan.Catalog{}, agents: map[string][]plan.Agent{}}
-	var err error
+// world reads both sides: the people, and of each instance all of it or the error
+// in absent. That no instance can be read is an error.
+func (e *Engine) world(ctx context.Context, so Swept) (w everything, absent map[string]error, err error) {
+	w = everything{listed: map[string]bool{}, catalogs: map[string]plan.Catalog{}, agents: map[string][]plan.Agent{}}
+	absent = map[string]error{}
 	read := 0
 	for _, at := range e.Instances {
-		catalog, err := at.Instance.Catalog(ctx)
-		if err != nil {
-			return w, at.about(fmt.Errorf("read the catalog: %w", err))
-		}
-		w.catalogs[at.Name] = catalog
-		list := at.Instance.Agents(ctx, e.Settings.Skills(at.Name, catalog))
-		w.agents[at.Name], err = collect(list, func(n int) { so.Agents = read + n; e.Progress(so) })
-		if err != nil {
-			return w, at.about(fmt.Errorf("read the agents: %w", err))
+		if err := e.inventory(ctx, at, &w, func(n int) { so.Agents = read + n; e.Progress(so) }); err != nil {
+			if ctx.Err() != nil || len(e.Instances) == 1 {
+				return w, absent, at.about(err)
+			}
+			absent[at.Name] = at.about(err)
 		}
 		read += len(w.agents[at.Name])
 	}
+	if len(absent) == len(e.Instances) {
+		return w, absent, errors.Join(slices.Collect(maps.Values(absent))...)
+	}
 	w.people, err = collect(e.Directory.People(ctx), func(n int) { so.People = n; e.Progress(so) })
 	if err != nil {
-		return w, fmt.Errorf("read the people: %w", err)
+		return w, absent, fmt.Errorf("read the people: %w", err)
 	}
 	for _, p := range w.people {
 		w.listed[p.ID] = true
 	}
-	return w, nil
+	return w, absent, nil
+}
+
+// inventory reads an instance.
+func (e *Engine) inventory(ctx context.Context, at Site, w *everything, progress func(n int)) error {
+	catalog, err := at.Instance.Catalog(ctx)
+	if err != nil {
+		return fmt.Errorf("read the catalog: %w", err)
+	}
+	agents, err := collect(at.Instance.Agents(ctx, e.Settings.Skills(at.Name, catalog)), progress)
+	if err != nil {
+		return fmt.Errorf("read the agents: %w", err)
+	}
+	w.catalogs[at.Name], w.agents[at.Name] = catalog, agents
+	return nil
 }
 
 // collect reads a list to its end, or gives the error, and tells now and then

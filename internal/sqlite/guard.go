@@ -70,8 +70,8 @@ func reserve(t *tx, r reconcile.Removal, limits reconcile.Limits, change sql.Nul
 		return reconcile.Reservation{}, fmt.Errorf("read the books: %w", err)
 	}
 	w := reconcile.Weigh(books, r, limits)
-	answer := reconcile.Reservation{State: w.State, Cause: w.Cause, Stay: w.Stay}
-	if w.Spend || w.State == reconcile.ReservationHeld && books.Entry != nil {
+	answer := reconcile.Reservation{State: w.State, Cause: w.Cause, Stay: w.Stay, Hold: w.Hold}
+	if w.State == reconcile.ReservationHeld && books.Entry != nil {
 		answer.Hold = books.Entry.Hold
 	}
 	if w.Join {

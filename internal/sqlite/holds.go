@@ -25,10 +25,10 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)`
 	sqlClose   = `UPDATE hold_entries SET state = ? WHERE id = ?`
 	sqlDecide  = `UPDATE hold_entries SET state = ?, decider = ?, decided = ? WHERE id = ?`
-	sqlAnyOpen = `SELECT EXISTS (SELECT 1 FROM hold_entries WHERE person = ?1 AND instance = ?2 AND state IN ('waiting', 'approved'))
+	sqlAnyOpen = `SELECT EXISTS (SELECT 1 FROM hold_entries WHERE person = ?1 AND instance = ?2 AND state IN ('waiting', 'approved', 'rejected'))
 		OR EXISTS (SELECT 1 FROM places WHERE person = ?1 AND instance = ?2 AND hash > '')`
 	sqlVacate   = `UPDATE places SET hash = '' WHERE person = ? AND instance = ? AND hash > ''`
-	sqlWithdraw = `UPDATE hold_entries SET state = 'withdrawn' WHERE person = ? AND instance = ? AND state IN ('waiting', 'approved')`
+	sqlWithdraw = `UPDATE hold_entries SET state = 'withdrawn' WHERE person = ? AND instance = ? AND state IN ('waiting', 'approved', 'rejected')`
 
 	stayColumns = `person, who, why, since, until`
 	sqlStay     = `SELECT ` + stayColumns + ` FROM stays WHERE person = ? AND until > ?`
@@ -63,7 +63,7 @@ func join(t *tx, r reconcile.Removal, w reconcile.Weighed, change sql.NullString
 }
 
 // Withdraw implements reconcile.Guard. An approval that was not used is withdrawn
-// too. Most people have no open entry, and then nothing is written.
+// too, and so is a rejection. Most people have no open entry, and then nothing is written.
 func (s *Store) Withdraw(ctx context.Context, person, instance string) error {
 	var open bool
 	err := explain(s.read.QueryRowContext(ctx, sqlAnyOpen, person, instance).Scan(&open))
@@ -120,6 +120,9 @@ func holdsQuery(q reconcile.HoldQuery, now int64) (query string, args []any) {
 	}
 	if q.Waiting {
 		wanted, args = append(wanted, `e.state = 'waiting' AND e.expires > ?`), append(args, now)
+	}
+	if q.Open {
+		wanted = append(wanted, `e.state IN ('waiting', 'approved')`)
 	}
 	condition := strings.Join(wanted, ` AND `)
 	chosen := `SELECT DISTINCT e.hold AS id FROM hold_entries e WHERE ` + condition

@@ -76,7 +76,7 @@ func hash(h string) func(*reconcile.Removal) { return func(r *reconcile.Removal)
 
 func cliff(r *reconcile.Removal) { r.Cliff = "the group is empty" }
 
-const manyRemovals = "more than 5 removals in 15m0s"
+const manyRemovals = "more than 5 removals in 15 minutes"
 
 // testGuardWindows fills every window and lets it pass.
 func testGuardWindows(f *fixture) {
@@ -93,10 +93,10 @@ func testGuardWindows(f *fixture) {
 		f.granted(fmt.Sprint("m", i), kind(reconcile.RemovalMove))
 		f.granted(fmt.Sprint("u", i), us)
 	}
-	f.held("H2", "more than 5 moves in 15m0s", "m5", kind(reconcile.RemovalMove))
+	f.held("H2", "more than 5 moves in 15 minutes", "m5", kind(reconcile.RemovalMove))
 	f.held("H3", manyRemovals, "u5", us)
 	// So has each group, but for the long window that all removals share.
-	f.held("H4", "more than 5 removals in 24h0m0s", "g0", group("g"))
+	f.held("H4", "more than 5 removals in 24 hours", "g0", group("g"))
 	many := func(r *reconcile.Removal) { r.Owned = 50 } // 10 in the long window
 	for i := range 3 {
 		f.granted(fmt.Sprint("g", i+1), group("g"), many)
@@ -109,10 +109,10 @@ func testGuardWindows(f *fixture) {
 	f.clock.Advance(time.Microsecond)
 	f.granted("s8", many)
 	f.clock.Advance(12 * time.Minute) // the short window has room again, the long one is full
-	f.held("H4", "more than 5 removals in 24h0m0s", "s9")
-	f.held("H5", "more than 10 removals in 24h0m0s", "s10", many)
+	f.held("H4", "more than 5 removals in 24 hours", "s9")
+	f.held("H5", "more than 10 removals in 24 hours", "s10", many)
 	f.clock.Advance(start.Add(24*time.Hour).Sub(f.clock.Now()) - time.Microsecond)
-	f.held("H5", "more than 10 removals in 24h0m0s", "s11", many)
+	f.held("H5", "more than 10 removals in 24 hours", "s11", many)
 	f.clock.Advance(time.Microsecond)
 	f.granted("s12", many)
 }
@@ -123,7 +123,7 @@ func testGuardGroups(f *fixture) {
 	for i := range 5 {
 		f.granted(fmt.Sprint("g", i), group("g"), many)
 	}
-	f.held("H1", "more than 5 people left group g in 15m0s", "g5", group("g"), many)
+	f.held("H1", "more than 5 people left group g in 15 minutes", "g5", group("g"), many)
 	f.granted("h0", group("h"), many)
 	f.granted("n0", group(""), many)
 	f.granted("s0", many)
@@ -235,6 +235,34 @@ func testGuardAgents(f *fixture) {
 	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H1: a=spent a=spent"})
 }
 
+// testGuardRest has a change that goes in two parts, and an approval that nobody
+// used in time.
+func testGuardRest(f *fixture) {
+	rest := func(r *reconcile.Removal) { r.Hash, r.Rest = "the rest", true }
+	later := hash("the rest")
+	move := kind(reconcile.RemovalMove)
+	f.held("H1", "the group is empty", "a", move, cliff)
+	f.same("decided", len(f.decide(reconcile.Decision{Hold: "H1", Approve: true, By: "eve"})), 1)
+	f.clock.Advance(24*time.Hour - time.Microsecond)
+	f.same("in time", f.reserve("a", move, cliff), reconcile.Reservation{State: reconcile.ReservationGranted, Hold: "H1"})
+	f.granted("a", move, rest)
+	f.restart()
+	f.granted("a", move, later, cliff)
+	for i := range 5 { // what was measured once is not counted again
+		f.granted(fmt.Sprint("m", i), move)
+	}
+	f.held("H2", "more than 5 moves in 15 minutes", "m5", move)
+	f.granted("a", move, later)
+	f.must(f.Stay(f.Context(), reconcile.Stay{Person: "b", Who: "eve", Why: "on leave", Since: f.clock.Now(), Until: f.clock.Now().Add(time.Hour)}))
+	f.same("somebody who stays", f.reserve("b", move, rest).State, reconcile.ReservationStayed)
+
+	f.held("H3", "the group is empty", "c", cliff)
+	f.same("decided", len(f.decide(reconcile.Decision{Hold: "H3", Approve: true, By: "eve"})), 1)
+	f.clock.Advance(24 * time.Hour)
+	f.held("H4", "the group is empty", "c")
+	f.same("holds", f.holds(reconcile.HoldQuery{Person: "c"}), []string{"H4: c=waiting", "H3: c=superseded"})
+}
+
 // decide decides now.
 func (f *fixture) decide(d reconcile.Decision) []reconcile.HoldEntry {
 	f.Helper()
@@ -272,7 +300,7 @@ func testGuardApprove(f *fixture) {
 	f.restart()
 	approved := reconcile.Reservation{State: reconcile.ReservationGranted, Hold: "H1"}
 	f.same("reservation of a", f.reserve("a"), approved)
-	f.granted("a") // once more: the place is taken, the approval is spent
+	f.same("once more", f.reserve("a"), approved) // the place is taken, the approval is spent
 	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H1: a=spent b=approved c=waiting d=waiting"})
 	f.must(f.Withdraw(f.Context(), "b", "")) // an approval that nobody used is withdrawn as well
 	f.held("H1", manyRemovals, "b")
@@ -317,8 +345,12 @@ func testGuardReject(f *fixture) {
 	f.clock.Advance(until.Sub(f.clock.Now()) - time.Microsecond)
 	f.same("a", f.reserve("a").State, reconcile.ReservationStayed)
 	f.clock.Advance(time.Microsecond)
-	f.granted("a") // the stay is over, and nothing speaks against it any more
 	f.stays()
+	f.held("H3", "the group is empty", "a") // the stay is over; what was held once never goes by itself
+	f.same("holds", f.holds(reconcile.HoldQuery{Person: "a"}), []string{"H3: a=waiting", "H1: a=rejected"})
+	f.must(f.Withdraw(f.Context(), "b", "")) // until the person has come back meanwhile
+	f.granted("b")
+	f.same("holds", f.holds(reconcile.HoldQuery{Person: "b"}), []string{"H1: b=withdrawn"})
 }
 
 func testGuardQuery(f *fixture) {

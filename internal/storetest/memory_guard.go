@@ -51,8 +51,8 @@ func (m *Memory) Reserve(ctx context.Context, r reconcile.Removal, limits reconc
 	})
 
 	w := reconcile.Weigh(books, r, limits)
-	answer := reconcile.Reservation{State: w.State, Cause: w.Cause, Stay: w.Stay}
-	if w.Spend || w.State == reconcile.ReservationHeld && entry != nil {
+	answer := reconcile.Reservation{State: w.State, Cause: w.Cause, Stay: w.Stay, Hold: w.Hold}
+	if w.State == reconcile.ReservationHeld && entry != nil {
 		answer.Hold = entry.Hold
 	}
 	if w.Join { // while the entry is still open, so that the new one stays in its hold
@@ -150,7 +150,7 @@ func (m *Memory) Withdraw(_ context.Context, person, instance string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range m.held {
-		open := e.State == reconcile.HoldWaiting || e.State == reconcile.HoldApproved
+		open := e.State == reconcile.HoldWaiting || e.State == reconcile.HoldApproved || e.State == reconcile.HoldRejected
 		if e.Person == person && e.Instance == instance && open {
 			e.State = reconcile.HoldWithdrawn
 		}
@@ -172,7 +172,7 @@ func (m *Memory) Holds(_ context.Context, q reconcile.HoldQuery) ([]reconcile.Ho
 	for _, h := range slices.Backward(m.holds) {
 		for _, e := range m.held {
 			waits := e.State == reconcile.HoldWaiting && now.Before(e.Expires)
-			if e.Hold != h.ID || q.ID != "" && q.ID != h.ID || q.Person != "" && q.Person != e.Person || q.Waiting && !waits {
+			if e.Hold != h.ID || q.ID != "" && q.ID != h.ID || q.Person != "" && q.Person != e.Person || q.Waiting && !waits || q.Open && !e.Open() {
 				continue
 			}
 			h.Entries = append(h.Entries, entryCopy(e))

@@ -80,6 +80,7 @@ func (m *guardModel) reserve(t *rapid.T) {
 	if rapid.IntRange(0, 4).Draw(t, "cliff") == 0 {
 		r.Cliff = rapid.SampledFrom([]string{"gone", "empty"}).Draw(t, "cause")
 	}
+	r.Rest = rapid.IntRange(0, 9).Draw(t, "rest") == 0
 	m.ask(t, r)
 }
 
@@ -109,8 +110,12 @@ func (m *guardModel) answer(r reconcile.Removal) reconcile.Reservation {
 		return reconcile.Reservation{State: reconcile.ReservationStayed, Stay: &stay}
 	}
 	granted := reconcile.Reservation{State: reconcile.ReservationGranted}
+	if r.Rest {
+		m.went = append(m.went, went{r, true})
+		return granted
+	}
 	e := m.newest(r)
-	if e != nil && e.State == reconcile.HoldApproved && e.Hash == r.Hash {
+	if e != nil && e.State == reconcile.HoldApproved && e.Hash == r.Hash && r.At.Sub(e.At) < guardLimits.HoldFor {
 		e.State = reconcile.HoldSpent
 		m.went = append(m.went, went{r, true})
 		granted.Hold = e.Hold
@@ -124,8 +129,14 @@ func (m *guardModel) answer(r reconcile.Removal) reconcile.Reservation {
 		e.State = reconcile.HoldSuperseded
 		return answer
 	}
+	if e != nil && e.State == reconcile.HoldRejected {
+		return m.hold(r, e.Cause)
+	}
 	for _, w := range m.went {
 		if w.Hash == r.Hash && w.Person == r.Person && w.Instance == r.Instance && r.At.Sub(w.At) < guardLimits.Long {
+			if e != nil && e.State == reconcile.HoldSpent && e.Hash == r.Hash {
+				granted.Hold = e.Hold
+			}
 			return granted
 		}
 	}
@@ -152,20 +163,20 @@ func (m *guardModel) cause(r reconcile.Removal) string {
 	switch r.Kind {
 	case reconcile.RemovalMove:
 		if count(guardLimits.Short, reconcile.RemovalMove) >= 1 {
-			return "more than 1 moves in 10m0s"
+			return "more than 1 move in 10 minutes"
 		}
 		return ""
 	case reconcile.RemovalMembership:
 		if count(guardLimits.Short, reconcile.RemovalMembership) >= 1 {
-			return fmt.Sprintf("more than 1 people left group %s in 10m0s", r.Group)
+			return fmt.Sprintf("more than 1 person left group %s in 10 minutes", r.Group)
 		}
 	default:
 		if count(guardLimits.Short, reconcile.RemovalStatus, reconcile.RemovalDelete) >= 2 {
-			return "more than 2 removals in 10m0s"
+			return "more than 2 removals in 10 minutes"
 		}
 	}
 	if count(guardLimits.Long, reconcile.RemovalStatus, reconcile.RemovalDelete, reconcile.RemovalMembership) >= 3 {
-		return "more than 3 removals in 1h0m0s"
+		return "more than 3 removals in 1 hour"
 	}
 	return ""
 }
@@ -204,7 +215,8 @@ func (m *guardModel) withdraw(t *rapid.T) {
 	person := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "person")
 	instance := rapid.SampledFrom([]string{"", "eu"}).Draw(t, "instance")
 	for _, e := range m.entries {
-		if e.Person == person && e.Instance == instance && (e.State == reconcile.HoldWaiting || e.State == reconcile.HoldApproved) {
+		open := e.State == reconcile.HoldWaiting || e.State == reconcile.HoldApproved || e.State == reconcile.HoldRejected
+		if e.Person == person && e.Instance == instance && open {
 			e.State = reconcile.HoldWithdrawn
 		}
 	}
@@ -285,12 +297,13 @@ func (m *guardModel) advance(t *rapid.T) {
 // check compares everything that the backend shows with the model.
 func (m *guardModel) check(t *rapid.T) {
 	now := m.clock.Now()
-	for _, q := range []reconcile.HoldQuery{{Limit: 1000}, {Waiting: true, Limit: 1000}, {Person: "a"}, {ID: "H1"}} {
+	for _, q := range []reconcile.HoldQuery{{Limit: 1000}, {Waiting: true, Limit: 1000}, {Open: true, Limit: 1000}, {Person: "a"}, {ID: "H1"}} {
 		var want []reconcile.Hold
 		for _, h := range slices.Backward(m.holds) {
 			for _, e := range m.entries {
 				waits := e.State == reconcile.HoldWaiting && e.Expires.After(now)
-				if e.Hold == h.ID && (!q.Waiting || waits) && (q.Person == "" || q.Person == e.Person) && (q.ID == "" || q.ID == h.ID) {
+				open := e.State == reconcile.HoldWaiting || e.State == reconcile.HoldApproved
+				if e.Hold == h.ID && (!q.Waiting || waits) && (!q.Open || open) && (q.Person == "" || q.Person == e.Person) && (q.ID == "" || q.ID == h.ID) {
 					h.Entries = append(h.Entries, *e)
 				}
 			}

@@ -63,6 +63,9 @@ func compare(got any, op string, want any) bool {
 		if !ok {
 			return false
 		}
+		if op == "eq" { // the usual one, over the whole log
+			return strings.EqualFold(g, w)
+		}
 		g, w = strings.ToLower(g), strings.ToLower(w)
 		switch op {
 		case "sw":

@@ -242,17 +242,38 @@ func (e *event) values(path string) ([]any, bool) {
 	if name, ok := strings.CutPrefix(path, "actor."); ok && slices.Contains(partyFields, name) {
 		return values(e.actor.field(name)), true
 	}
-	plain := map[string]string{
-		"uuid": e.uuid, "severity": e.severity, "version": "0",
-		"displayMessage": eventTypes[e.kind].message, "legacyEventType": eventTypes[e.kind].legacy,
-		"outcome.result": e.outcome.Result, "outcome.reason": e.outcome.Reason,
-		"transaction.id": e.transaction.ID, "transaction.type": e.transaction.Type, "client.ipAddress": "",
-	}
-	if e.web {
-		plain["client.ipAddress"] = adminIP
-	}
-	v, ok := plain[path]
+	v, ok := e.plain(path)
 	return values(v), ok
+}
+
+// plain looks up an attribute that has one value.
+func (e *event) plain(path string) (value string, known bool) {
+	switch path {
+	case "uuid":
+		return e.uuid, true
+	case "severity":
+		return e.severity, true
+	case "version":
+		return "0", true
+	case "displayMessage":
+		return eventTypes[e.kind].message, true
+	case "legacyEventType":
+		return eventTypes[e.kind].legacy, true
+	case "outcome.result":
+		return e.outcome.Result, true
+	case "outcome.reason":
+		return e.outcome.Reason, true
+	case "transaction.id":
+		return e.transaction.ID, true
+	case "transaction.type":
+		return e.transaction.Type, true
+	case "client.ipAddress":
+		if e.web {
+			return adminIP, true
+		}
+		return "", true
+	}
+	return "", false
 }
 
 var partyFields = []string{"id", "type", "alternateId", "displayName"}
