@@ -33,7 +33,17 @@ type lock struct {
 	Deletes    bool        `json:"deletes"`            // agents are deleted once the grace is over
 	Contacts   bool        `json:"waits_for_contacts"` // whether agents have a contact is asked
 	Secrets    []string    `json:"secrets"`            // names or ARNs in AWS Secrets Manager
+	Store      lockedStore `json:"store"`
 	Instances  []locked    `json:"instances"`
+}
+
+// lockedStore names what the deployment makes for the store. Empty: the
+// configuration keeps it in a file.
+type lockedStore struct {
+	Table        string `json:"table"`
+	Region       string `json:"region"`
+	LeaversQueue string `json:"leavers_queue"`
+	Queue        string `json:"queue"`
 }
 
 // lockedFile names the configuration that the lock was made from.
@@ -110,6 +120,7 @@ func lockOf(cfg *config.Config, all []*offering) (lock, []error) {
 		Version: lockVersion, Deployment: cfg.Name, Policy: cfg.Policy, OktaAPI: cfg.APIMode(),
 		Deletes: cfg.Policy == plan.Sync && settings.Leavers.DeleteAfter > 0, Contacts: cfg.WaitForContacts > 0,
 		Secrets: append([]string{}, cfg.StoredSecrets()...),
+		Store:   lockedStore{cfg.Store.AWS.Table, cfg.Store.AWS.Region, cfg.Store.AWS.LeaversQueue, cfg.Store.AWS.Queue},
 	}
 	var faults []error
 	for _, o := range all {
