@@ -196,6 +196,7 @@ echo
 echo "Building ..."
 cd "$here"
 mkdir -p bin/lambda
+rm -f bin/lambda/*.yaml
 go build -trimpath -o bin/connectroster ./cmd/connectroster
 if [ -d cmd/lambda ]; then
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o bin/lambda/bootstrap ./cmd/lambda

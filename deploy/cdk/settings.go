@@ -181,6 +181,7 @@ type lock struct {
 	Deletes   bool       `json:"deletes"`
 	Contacts  bool       `json:"waits_for_contacts"`
 	Secrets   []string   `json:"secrets"`
+	Elsewhere []string   `json:"secrets_elsewhere"`
 	Store     store      `json:"store"`
 	Instances []instance `json:"instances"`
 }
@@ -246,6 +247,9 @@ func readLock(path string, config []byte) (*lock, error) {
 		return nil, fmt.Errorf("the lock %s is not whole; %s", path, again)
 	case !slices.Contains(l.Secrets, l.hookSecret()):
 		return nil, fmt.Errorf("the configuration does not name the secret that this deployment makes for the event hook; write\n  okta: {hook: {secrets: [\"secretsmanager:%s\"]}}\nand lock it anew", l.hookSecret())
+	}
+	if len(l.Elsewhere) > 0 {
+		return nil, fmt.Errorf("the functions cannot look up the secrets %s: put them into Secrets Manager, refer to them as secretsmanager:NAME, and lock the configuration anew", strings.Join(l.Elsewhere, ", "))
 	}
 	if !l.Store.whole() {
 		return nil, fmt.Errorf("the configuration does not name a table and two queues for this deployment to make; write\n"+
