@@ -60,7 +60,11 @@ Exit codes: 0 all went well; 1 something failed; with --detailed-exitcode also
   connectroster plan ana.silva@example.com 00u1abcd2EFGHijkl3m4
   connectroster plan -o monday.json && connectroster apply monday.json
   connectroster plan --detailed-exitcode --json > plan.json || echo "to do, or failed"`,
+		Args: arguments(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" && cmd.Flags().Changed("out") {
+				return errors.New("--out names no file")
+			}
 			return o.run(cmd, needsReads, func(ctx context.Context, r *remote, p *printer) error {
 				doc, err := r.plan(ctx, args, cmd.ErrOrStderr())
 				if err != nil {
@@ -111,6 +115,9 @@ func storePlan(path string, doc *app.Document) error {
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
+	if err := replaceable(path); err != nil {
+		return fmt.Errorf("store the plan: %w", err)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".connectroster-plan-*") // with mode 0600
 	if err != nil {
 		return fmt.Errorf("store the plan: %w", err)
@@ -122,6 +129,20 @@ func storePlan(path string, doc *app.Document) error {
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return fmt.Errorf("store the plan: %w", err)
+	}
+	return nil
+}
+
+// replaceable refuses a path at which there is something else than a file, such as
+// /dev/null: to write a file all or nothing is to put a new one in its place.
+func replaceable(path string) error {
+	switch at, err := os.Stat(path); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !at.Mode().IsRegular():
+		return fmt.Errorf("%s is there already and is no file that can be replaced; name another one, or print with --json", path)
 	}
 	return nil
 }
