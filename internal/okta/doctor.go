@@ -65,7 +65,7 @@ func Checks(config CheckConfig) ([]doctor.Check, func(), error) {
 	if config.App != "" {
 		checks = append(checks, check("okta app", v.application, groups))
 	}
-	checks = append(checks, check(hook, v.eventHook, credential))
+	checks = append(checks, check(hook, v.eventHook, credential, role))
 	if config.Answering {
 		checks = append(checks, check("hook endpoint", v.endpoint, hook))
 	}
