@@ -41,7 +41,7 @@ type CheckConfig struct {
 // that is given lets go of connections.
 func Checks(config CheckConfig) ([]doctor.Check, func(), error) {
 	config.fill()
-	if err := config.OrgConfig.check(); err != nil && config.HookURL != "" {
+	if err := config.check(); err != nil && config.HookURL != "" {
 		return nil, nil, fmt.Errorf("configure the checks: %w", err)
 	}
 	if config.Client == nil {
