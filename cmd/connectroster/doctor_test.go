@@ -94,6 +94,17 @@ func (p *patient) begin() {
 	})
 	p.command("okta", "setup", "--url", p.url(), "--role", "Agents", "--yes")
 	p.sweep()
+	eventually(p.t, patience, func() error { // who is assigned to the app while it is read makes a list incomplete
+		var s struct {
+			Sweep   struct{ Error string }
+			CatchUp struct{ Error string } `json:"catch_up"`
+		}
+		p.must(json.Unmarshal([]byte(p.api(http.MethodGet, "/v1/status")), &s))
+		if s.Sweep.Error+s.CatchUp.Error != "" {
+			return errors.New(s.Sweep.Error + s.CatchUp.Error)
+		}
+		return nil
+	})
 }
 
 // sweep has everybody looked at, until nothing is left to do: whoever could not
