@@ -27,11 +27,11 @@ codes lists all codes. docs/runbook.md has the same on one page.`,
 			if err != nil {
 				return err
 			}
-			meant, rest, err := cmd.Root().Find(args)
+			meant, rest, none := cmd.Root().Find(args)
 			switch entry, known := remedy.Find(strings.Join(args, " ")); {
 			case len(args) == 0:
 				return cmd.Root().Help()
-			case err == nil && len(rest) == 0 && meant != cmd.Root():
+			case none == nil && len(rest) == 0 && meant != cmd.Root():
 				meant.InitDefaultHelpFlag() // which shows up in its help
 				return meant.Help()
 			case known && asJSON:

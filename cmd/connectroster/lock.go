@@ -180,6 +180,9 @@ func (p *printer) listed(what string, list []plan.Entry, open []string) {
 
 // replaceFile writes a file, all of it or nothing.
 func replaceFile(path string, text []byte) error {
+	if err := replaceable(path); err != nil {
+		return err
+	}
 	old, err := os.ReadFile(path)
 	if err == nil && bytes.Equal(old, text) {
 		return nil

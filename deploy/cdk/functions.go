@@ -98,9 +98,8 @@ func (s *stack) addFunctions() {
 }
 
 func (s *stack) function(code awslambda.Code, in shape) function {
-	days := awslogs.RetentionDays(logRetention(s.logDays))
 	f := function{log: awslogs.NewLogGroup(s.Stack, jsii.String(in.id+"Log"), &awslogs.LogGroupProps{
-		LogGroupName: jsii.String("/connectroster/" + s.lock.Deployment + "/" + in.handler), Retention: days, RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+		LogGroupName: jsii.String("/connectroster/" + s.lock.Deployment + "/" + in.handler), Retention: logRetention(s.logDays), RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})}
 	f.role = awsiam.NewRole(s.Stack, jsii.String(in.id+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),

@@ -76,17 +76,26 @@ func settingsOf(t *testing.T, name string, more map[string]string) (*settings, e
 	return settingsFrom(func(key string) string { return context[key] })
 }
 
-var jsiiTurn sync.Mutex // the kernel of jsii is one process
+// made are the templates that were made, by what they were made from. The kernel of
+// jsii is one process, which does one thing at a time.
+var made = struct {
+	sync.Mutex
+	templates map[string]template
+}{templates: map[string]template{}}
 
-// synth gives the template of a configuration, and as JSON.
+// synth gives the template of a configuration. It is shared, so nobody changes it.
 func synth(t *testing.T, name string, more map[string]string) template {
 	t.Helper()
+	made.Lock()
+	defer made.Unlock()
+	key := fmt.Sprint(name, more)
+	if x, ok := made.templates[key]; ok {
+		return x
+	}
 	s, err := settingsOf(t, name, more)
 	if err != nil {
 		t.Fatal(err)
 	}
-	jsiiTurn.Lock()
-	defer jsiiTurn.Unlock()
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(t.TempDir()), Context: cdkContext(t)})
 	text, err := json.Marshal(assertions.Template_FromStack(newStack(app, s).Stack, nil).ToJSON())
 	if err != nil {
@@ -97,6 +106,7 @@ func synth(t *testing.T, name string, more map[string]string) template {
 		t.Fatal(err)
 	}
 	out.lock = s.lock
+	made.templates[key] = out
 	return out
 }
 

@@ -180,13 +180,16 @@ type EntryKind string
 
 // The kinds of entry.
 const (
-	EntryChange   EntryKind = "change"   // a change was made
-	EntryRefusal  EntryKind = "refusal"  // something will not be done
-	EntryFailure  EntryKind = "failure"  // a change was given up; see Error
-	EntryHold     EntryKind = "hold"     // a change waits for somebody to decide
-	EntryApproved EntryKind = "approved" // somebody approved a change
-	EntryRejected EntryKind = "rejected" // somebody rejected a change, or put a stay on a person
-	EntryAnchor   EntryKind = "anchor"   // a digest over the ends of all chains, of no person
+	EntryChange    EntryKind = "change"    // a change was made
+	EntryRefusal   EntryKind = "refusal"   // something will not be done
+	EntryFailure   EntryKind = "failure"   // a change was given up; see Error
+	EntryHold      EntryKind = "hold"      // a change waits for somebody to decide
+	EntryApproved  EntryKind = "approved"  // somebody approved a change
+	EntryRejected  EntryKind = "rejected"  // somebody rejected a change
+	EntryStay      EntryKind = "stay"      // somebody put a stay on a person, or ended it
+	EntryDropped   EntryKind = "dropped"   // somebody gave a dead letter up for good
+	EntryForgotten EntryKind = "forgotten" // somebody had erased what is personal of a person
+	EntryAnchor    EntryKind = "anchor"    // a digest over the ends of all chains, of no person
 )
 
 // Query selects entries of the journal.

@@ -29,6 +29,9 @@
 //     whole; an unknown attribute or value is ResourceNotFoundException.
 //   - All conditions of one ListCondition must hold for the same proficiency. A
 //     comparison with one bound takes it from MinValue or MaxValue.
+//   - The level of a proficiency is called limit in a NumberCondition, after the
+//     type of its bounds in the service model, ProficiencyLimitValue. Another name
+//     is refused.
 //   - Agents begin offline. GetCurrentUserData leaves out those who are offline
 //     and have no contact, and wants exactly one filter besides ContactFilter.
 //   - Every contact fills a slot of its channel, after-contact work (ENDED) too.
