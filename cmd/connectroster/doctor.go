@@ -62,7 +62,7 @@ was interrupted.`,
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", "connectroster.yaml", "the configuration `file`")
 	f.StringVar(&o.socket, "socket", "", "the `path` of the daemon's socket, in place of that of the configuration")
-	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster; left out, what the hook in Okta calls is taken for it")
+	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster, in place of okta.hook.url; without either, what the hook in Okta calls is taken for it")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.color, "color", "auto", "colours: auto, always or never; auto is for terminals, unless NO_COLOR is set")
 	return cmd
@@ -251,23 +251,13 @@ func (d *diagnosis) end(report doctor.Report) {
 }
 
 // withCode gives the text of an error with the code by which connectroster help
-// tells more about it.
+// tells more about it. Faults of a configuration say all there is to say, in lines
+// that editors read.
 func withCode(err error) string {
-	code := codeOf(err)
-	switch {
-	case code == "":
+	var faults config.Faults
+	code := remedy.CodeOf(err)
+	if code == "" || errors.As(err, &faults) {
 		return err.Error()
-	case strings.Contains(err.Error(), "\n"):
-		return err.Error() + "\n[" + code + "]"
 	}
 	return err.Error() + " [" + code + "]"
-}
-
-// codeOf gives the code of the catalogue for an error of a command.
-func codeOf(err error) string {
-	var faults config.Faults
-	if errors.As(err, &faults) {
-		return "config_faulty"
-	}
-	return remedy.CodeOf(err)
 }
