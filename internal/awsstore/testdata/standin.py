@@ -14,9 +14,11 @@
 """
 
 import copy
+import os
 import re
 import sys
 import threading
+import time
 
 from moto.dynamodb import models
 from moto.dynamodb.models import table as tables
@@ -127,5 +129,17 @@ def own_items(self):
 
 tables.Table.query, tables.Table.all_items = narrow, own_items
 
-host, port = sys.argv[1].rsplit(":", 1)
-main(["-H", host, "-p", port])
+
+
+def end_with(parent):
+    """A test that is killed cannot end what it started."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
+
+
+threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+
+# The argument is a port of this machine, or a host and a port.
+host, _, port = sys.argv[1].rpartition(":")
+main(["-H", host or "127.0.0.1", "-p", port])
