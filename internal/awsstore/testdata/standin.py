@@ -9,8 +9,8 @@
   some thousand items.
 - An update whose words were carried out before is carried out again in fewer
   steps. moto walks over its parts again and again, for some 30 ms.
-- A query looks at its own partition, where moto sorts the whole table first. The last
-  two are for speed alone.
+- A query looks at its own partition, where moto sorts the whole table first, and
+  texts are compared as such. The last two are for speed alone.
 """
 
 import copy
@@ -128,6 +128,21 @@ def own_items(self):
 
 
 tables.Table.query, tables.Table.all_items = narrow, own_items
+
+equal, less = DynamoType.__eq__, DynamoType.__lt__
+
+
+def text_equal(self, other):
+    if isinstance(other, DynamoType) and self.type == other.type == "S":
+        return self.value == other.value
+    return equal(self, other)
+
+
+def text_less(self, other):
+    return self.value < other.value if self.type == other.type == "S" else less(self, other)
+
+
+DynamoType.__eq__, DynamoType.__lt__ = text_equal, text_less
 
 
 
