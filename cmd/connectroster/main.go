@@ -62,7 +62,7 @@ agent that they have, and holds what waits for approval.`,
 	}
 	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(
-		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+		initCommand(), serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
 		catalogCommand(),

@@ -79,7 +79,7 @@ func (o *remoteOptions) open(ctx context.Context, needs offlineNeeds, logs io.Wr
 }
 
 // alone builds the app on the locked database and serves its API in process.
-func (o *remoteOptions) alone(ctx context.Context, needs offlineNeeds, logs io.Writer) (_ *remote, err error) {
+func (o *remoteOptions) alone(ctx context.Context, needs offlineNeeds, logs io.Writer) (*remote, error) {
 	cfg, err := config.Load(o.config, os.Getenv)
 	if err != nil {
 		return nil, err
@@ -92,6 +92,11 @@ func (o *remoteOptions) alone(ctx context.Context, needs offlineNeeds, logs io.W
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
+	return aside(ctx, cfg, store, log, needs)
+}
+
+// aside serves the API in process on a store, which it closes in the end.
+func aside(ctx context.Context, cfg *config.Config, store *sqlite.Store, log *slog.Logger, needs offlineNeeds) (*remote, error) {
 	a, err := app.New(ctx, app.Config{Config: cfg, Backend: store, Version: version(), Log: log})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
