@@ -317,7 +317,7 @@ type wizard struct {
 func (w *wizard) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		w.mayWrite, w.pickRegion, w.complete, w.pickInstance, w.pickOkta, w.signIn, w.pickApp,
-		w.pickPersonas, w.pickPolicy, w.pickParked, w.pickHook, w.pickName, w.write, w.firstPlan,
+		w.pickPersonas, w.pickPolicy, w.pickParked, w.pickHook, w.pickName, w.write, w.firstPlan, w.next,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -641,6 +641,8 @@ func (w *wizard) pick(ctx context.Context, d *draft) (err error) {
 	return errors.Join(w.checkRouting(d.Routing), w.checkSecurity(d.Security))
 }
 
+const aboutGroup = "By its name to the letter, its id, or a regular expression such as /^Connect (North|South)$/."
+
 func (w *wizard) chooseGroup(ctx context.Context, persona string) (string, error) {
 	title := fmt.Sprintf("Okta group whose members get the persona %s", persona)
 	if len(w.found.Groups) == 0 {
@@ -648,7 +650,7 @@ func (w *wizard) chooseGroup(ctx context.Context, persona string) (string, error
 		if persona == usualPersona {
 			proposed = usualGroup
 		}
-		return w.ask.text(ctx, title, "By its name to the letter, or its id.", proposed, wanted("the name of a group"))
+		return w.ask.text(ctx, title, aboutGroup, proposed, w.checkGroup)
 	}
 	var list []choice
 	first := ""
@@ -658,7 +660,11 @@ func (w *wizard) chooseGroup(ctx context.Context, persona string) (string, error
 			first = g.ID
 		}
 	}
+	list = append(list, choice{"several, by a regular expression", ""})
 	id, err := w.ask.choose(ctx, title, "", list, first, nil)
+	if err == nil && id == "" {
+		return w.ask.text(ctx, title, aboutGroup, "", w.checkGroup)
+	}
 	for _, g := range w.found.Groups {
 		if g.ID == id {
 			return w.groupRef(g), err
@@ -688,6 +694,9 @@ func isOktaID(s string) bool {
 }
 
 func (w *wizard) checkGroup(group string) error {
+	if group == "" {
+		return errors.New("want the name of a group")
+	}
 	if !w.asked || strings.HasPrefix(group, "/") {
 		return nil
 	}

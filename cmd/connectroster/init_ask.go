@@ -17,7 +17,7 @@ var errAborted = errors.New("interrupted")
 // wizardAsker asks the questions of init at a terminal. There is none where nobody
 // can be asked.
 type wizardAsker struct {
-	in    *os.File
+	keys  *keyboard
 	out   io.Writer
 	plain bool // questions line by line, for terminals that can do no more and for screen readers
 }
@@ -39,7 +39,7 @@ func newWizardAsker(in io.Reader, out io.Writer, silent bool) *wizardAsker {
 	if silent || !ok || !isTerminal(f) || !isTerminal(out) {
 		return nil
 	}
-	return &wizardAsker{in: f, out: out, plain: os.Getenv("TERM") == "dumb" || os.Getenv("ACCESSIBLE") != ""}
+	return &wizardAsker{keys: newKeyboard(f), out: out, plain: os.Getenv("TERM") == "dumb" || os.Getenv("ACCESSIBLE") != ""}
 }
 
 // manyChoices is from how many on a list scrolls.
@@ -121,7 +121,9 @@ func options(list []choice) []huh.Option[string] {
 // run asks one question. Where the context ends meanwhile, nobody waits for an
 // answer.
 func (a *wizardAsker) run(ctx context.Context, field huh.Field) error {
-	form := huh.NewForm(huh.NewGroup(field)).WithInput(a.in).WithOutput(a.out).WithTheme(huh.ThemeFunc(huh.ThemeBase)).WithAccessible(a.plain)
+	keys := a.keys.turn(!a.plain)
+	defer keys.end()
+	form := huh.NewForm(huh.NewGroup(field)).WithInput(keys).WithOutput(a.out).WithTheme(huh.ThemeFunc(huh.ThemeBase)).WithAccessible(a.plain)
 	answered := make(chan error, 1)
 	go func() { answered <- form.RunWithContext(ctx) }()
 	var err error

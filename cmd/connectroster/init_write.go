@@ -55,12 +55,11 @@ func (w *wizard) write(context.Context) (err error) {
 	for _, warning := range cfg.Warnings {
 		p.text(yellow, "", 0, strings.ReplaceAll(warning.String(), f.Name(), filepath.Base(w.config)))
 	}
-	w.next()
 	return nil
 }
 
 // next says how to go on.
-func (w *wizard) next() {
+func (w *wizard) next(context.Context) error {
 	p := w.say
 	named := ""
 	if w.config != "connectroster.yaml" {
@@ -74,6 +73,7 @@ func (w *wizard) next() {
 		url = " --url https://..."
 	}
 	p.line("  connectroster okta setup", sanitize(named), url, p.paint(faint, "   create the event hook in Okta, or see how by hand"))
+	return nil
 }
 
 // newSecret makes a secret that nobody guesses, in a file of its owner's alone.
