@@ -65,7 +65,7 @@ agent that they have, and holds what waits for approval.`,
 		initCommand(), serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
-		catalogCommand(),
+		catalogCommand(), backupCommand(),
 	)
 	strictBuiltins(root)
 	return root

@@ -39,7 +39,8 @@ func house() rules {
 			"github.com/pressly/goose":                     {"internal/sqlite"},
 			"github.com/prometheus/client_golang":          {"cmd/connectroster"},
 			"github.com/spf13/cobra":                       {"cmd/connectroster"},
-			"github.com/expr-lang/expr":                    {"internal/config"}, // rules reach the planner compiled
+			"charm.land/huh":                               {"cmd/connectroster"}, // for the wizard alone
+			"github.com/expr-lang/expr":                    {"internal/config"},   // rules reach the planner compiled
 		},
 		// What runs as a Lambda function starts cold: neither the daemon's backend,
 		// metrics and flags nor the simulators come with it.
@@ -64,7 +65,7 @@ func house() rules {
 
 func daemonOnly() []string {
 	return []string{
-		"modernc.org/sqlite", "github.com/pressly/goose", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
+		"modernc.org/sqlite", "github.com/pressly/goose", "github.com/prometheus/client_golang", "github.com/spf13/cobra", "charm.land",
 		"internal/sqlite", "internal/storetest", "internal/sim",
 	}
 }
