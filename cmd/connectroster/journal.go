@@ -101,6 +101,7 @@ func entryKinds() []string {
 	return []string{
 		string(reconcile.EntryChange), string(reconcile.EntryRefusal), string(reconcile.EntryFailure),
 		string(reconcile.EntryHold), string(reconcile.EntryApproved), string(reconcile.EntryRejected),
+		string(reconcile.EntryStay), string(reconcile.EntryDropped), string(reconcile.EntryForgotten),
 	}
 }
 

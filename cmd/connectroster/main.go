@@ -33,7 +33,7 @@ func run(args []string) int {
 			return 2
 		}
 		if !errors.Is(err, errReported) {
-			fmt.Fprintln(os.Stderr, "connectroster: "+err.Error())
+			fmt.Fprintln(os.Stderr, "connectroster: "+withCode(err))
 		}
 		return 1
 	}
@@ -55,14 +55,20 @@ Try it on this machine, without any account:
 
   connectroster dev
 
+doctor checks everything that has to be right, and says what to do about what is not.
 With a daemon running, plan shows what it would do, explain why somebody has the
 agent that they have, and holds what waits for approval.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(wrongFlag)
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
+<<<<<<< HEAD
 		initCommand(), serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+=======
+		serveCommand(), doctorCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+>>>>>>> main
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
 		catalogCommand(), backupCommand(),

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdaeventsources"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
@@ -97,9 +98,8 @@ func (s *stack) addFunctions() {
 }
 
 func (s *stack) function(code awslambda.Code, in shape) function {
-	days := awslogs.RetentionDays(logRetention(s.logDays))
 	f := function{log: awslogs.NewLogGroup(s.Stack, jsii.String(in.id+"Log"), &awslogs.LogGroupProps{
-		LogGroupName: jsii.String("/connectroster/" + s.lock.Deployment + "/" + in.handler), Retention: days, RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+		LogGroupName: jsii.String("/connectroster/" + s.lock.Deployment + "/" + in.handler), Retention: logRetention(s.logDays), RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})}
 	f.role = awsiam.NewRole(s.Stack, jsii.String(in.id+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
@@ -128,7 +128,7 @@ func (s *stack) function(code awslambda.Code, in shape) function {
 // the next one does what it would have done. What fails for good is kept.
 func (s *stack) schedule(id string, f function, at awsscheduler.ScheduleExpression, window awsscheduler.TimeWindow) {
 	f.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
-		RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(5)),
+		RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(5)), OnFailure: awslambdadestinations.NewSqsDestination(s.unrun),
 	})
 	awsscheduler.NewSchedule(s.Stack, jsii.String(id), &awsscheduler.ScheduleProps{
 		Description: jsii.String("connectroster " + s.lock.Deployment), Schedule: at, TimeWindow: window,

@@ -105,8 +105,11 @@ func (s *settings) findAssets(path string, config []byte) error {
 		if err != nil {
 			return fmt.Errorf("the functions %s are neither a folder nor a zip file: %w", s.assets, err)
 		}
-		defer z.Close()
+		defer func() { _ = z.Close() }()
 		open = func(name string) (io.ReadCloser, error) { return z.Open(name) }
+	}
+	if program, err := os.Stat(filepath.Join(s.assets, "bootstrap")); err == nil && program.Mode()&0o111 == 0 {
+		return fmt.Errorf("the functions %s: bootstrap is not executable: chmod +x it", s.assets)
 	}
 	if err := checkProgram(open); err != nil {
 		return fmt.Errorf("the functions %s: %w", s.assets, err)

@@ -152,7 +152,7 @@ func (a *App) endStay(ctx context.Context, id string) error {
 	if err := a.guard.Unstay(ctx, id); err != nil {
 		return err
 	}
-	if err := a.note(ctx, reconcile.EntryApproved, id, "is no longer to be left alone"); err != nil {
+	if err := a.note(ctx, reconcile.EntryStay, id, "is no longer to be left alone"); err != nil {
 		return err
 	}
 	return a.backend.Enqueue(ctx, reconcile.Request{Person: id, Priority: reconcile.Leaver, Trigger: reconcile.TriggerPeople})
@@ -234,7 +234,7 @@ func (a *App) dropDead(w http.ResponseWriter, r *http.Request) {
 		err = a.backend.Drop(ctx, id)
 	}
 	if err == nil {
-		err = a.note(ctx, reconcile.EntryRejected, id, "the dead letter was dropped: "+dead.Reason)
+		err = a.note(ctx, reconcile.EntryDropped, id, "the dead letter was dropped: "+dead.Reason)
 	}
 	reply(w, map[string]string{"person": id, "state": string(reconcile.StateIdle)}, err)
 }
@@ -361,7 +361,7 @@ func (a *App) forget(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	out := Forgotten{Person: id}
 	if out.Erased, err = a.backend.Erase(ctx, id); err == nil {
-		err = a.note(ctx, reconcile.EntryRejected, id, "what is personal was erased")
+		err = a.note(ctx, reconcile.EntryForgotten, id, "what is personal was erased")
 	}
 	reply(w, out, err)
 }

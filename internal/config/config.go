@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"connectroster/internal/plan"
+	"connectroster/internal/remedy"
 )
 
 // maxFile is the most bytes a configuration may have.
@@ -306,7 +307,7 @@ type sealed struct {
 func Load(path string, getenv func(string) string) (*Config, error) {
 	data, err := readFile(path, maxFile+1)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read configuration: %w: write one as docs/configuration.md shows, or name another with --config", err)
+		return nil, remedy.Mark("config_missing", fmt.Errorf("read configuration: %w: write one as docs/configuration.md shows, or name another with --config", err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)

@@ -26,10 +26,30 @@ type Proposal struct {
 	Agents   int            `json:"agents"`           // of this deployment that were read
 	Changes  []Proposed     `json:"changes"`
 	Refusals []plan.Refusal `json:"refusals"`
+	Orphans  []Orphan       `json:"orphans,omitempty"` // of plans for everybody
 
 	Catalogs map[string]plan.Catalog `json:"-"` // by instance, to show names
 
 	firsts map[string]string // First, by instance
+}
+
+// Orphan is an agent of this deployment whose owner the directory does not know.
+type Orphan struct {
+	Instance string     `json:"instance,omitempty"`
+	Agent    string     `json:"agent"`            // Connect UserId
+	Person   string     `json:"person,omitempty"` // Okta user id; empty: its tags name nobody
+	State    plan.State `json:"state"`
+}
+
+// orphans gives those among the agents of an instance.
+func (e *Engine) orphans(instance string, agents []plan.Agent, gone map[string]bool) []Orphan {
+	var out []Orphan
+	for _, a := range agents {
+		if a.Deployment == e.Settings.Deployment && (a.Owner == "" || gone[a.Owner]) {
+			out = append(out, Orphan{Instance: instance, Agent: a.ID, Person: a.Owner, State: a.State})
+		}
+	}
+	return out
 }
 
 // Proposed is a change, under the name by which it is approved.
@@ -96,8 +116,13 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 		return err
 	}
 	out.Looked = len(w.people)
+	gone := map[string]bool{}
+	for _, p := range w.people {
+		gone[p.ID] = p.Status == plan.StatusGone
+	}
 	for _, at := range e.Instances {
 		agents := w.agents[at.Name]
+		out.Orphans = append(out.Orphans, e.orphans(at.Name, agents, gone)...)
 		tombstones, err := e.buried(ctx, agents)
 		if err != nil {
 			return err
