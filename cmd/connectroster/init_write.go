@@ -67,6 +67,7 @@ func (w *wizard) next(context.Context) error {
 	}
 	p.line()
 	p.line("Next:")
+	p.line("  connectroster doctor", sanitize(named), p.paint(faint, "       check everything"))
 	p.line("  connectroster serve", sanitize(named), p.paint(faint, "        start the daemon"))
 	url := ""
 	if w.hookURL == "" {

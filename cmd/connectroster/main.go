@@ -64,11 +64,7 @@ agent that they have, and holds what waits for approval.`,
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
-<<<<<<< HEAD
-		initCommand(), serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
-=======
-		serveCommand(), doctorCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
->>>>>>> main
+		initCommand(), doctorCommand(), serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
 		catalogCommand(), backupCommand(),

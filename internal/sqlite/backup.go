@@ -158,7 +158,7 @@ func Restore(ctx context.Context, from, to string, now time.Time) (done Restored
 
 // renew makes a copy that is up to date.
 func renew(ctx context.Context, from, to string) error {
-	if err := copyFile(from, to); err != nil {
+	if err := copyFile(to, from); err != nil {
 		return err
 	}
 	var id int
@@ -184,20 +184,6 @@ func renew(ctx context.Context, from, to string) error {
 		return err
 	}
 	return Check(ctx, to)
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
 }
 
 // setAside renames a database with its write-ahead log.
