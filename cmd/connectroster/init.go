@@ -78,6 +78,7 @@ type answers struct {
 	hookSecret    string
 	newHookSecret string
 	hookURL       string
+	store         string
 }
 
 // draft is a persona in the making.
@@ -206,6 +207,7 @@ func (a *answers) flags(f *pflag.FlagSet) {
 	f.StringVar(&a.hookSecret, "hook-secret", "", "a `reference` to the secret of the event hook; left out, "+usualHookSecret)
 	f.StringVar(&a.newHookSecret, "new-hook-secret", "", "make a secret for the event hook in this `file`, beside the configuration")
 	f.StringVar(&a.hookURL, "hook-url", "", "the https `address` at which Okta reaches connectroster; may follow later")
+	f.StringVar(&a.store, "store", "connectroster.db", "the `path` of the database; a relative one starts at the folder of the configuration")
 	f.BoolVar(&a.allowLoopback, "allow-loopback", false, "let Okta and Amazon Connect be programs on this machine, such as the simulators")
 }
 

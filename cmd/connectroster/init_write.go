@@ -128,7 +128,7 @@ func (w *wizard) text() string {
 	out("")
 	w.rosterText(out)
 	out("# The queue, the journal and what else the daemon must not forget.")
-	out("store: {sqlite: connectroster.db}")
+	out("store: {sqlite: %s}", scalar(w.store))
 	return b.String()
 }
 
