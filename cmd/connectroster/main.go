@@ -69,6 +69,7 @@ agent that they have, and holds what waits for approval.`,
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
 		catalogCommand(), backupCommand(),
 	)
+	root.AddCommand(releaseCommands()...)
 	strictBuiltins(root)
 	return root
 }

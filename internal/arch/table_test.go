@@ -18,6 +18,7 @@ func house() rules {
 	return rules{
 		packages: map[string]entry{
 			"cmd/connectroster":    {why: "the binary: flags, wiring, signals", imports: []string{"*"}},
+			"cmd/release":          {why: "makes the files of a release", std: true},
 			"internal/plan":        {why: "decides, and does nothing else", std: true},
 			"internal/reconcile":   {why: "the engine and the ports it needs", imports: []string{"internal/plan", "internal/failpoint", "internal/remedy"}},
 			"internal/okta":        {why: "all that speaks Okta", imports: []string{"internal/plan", "internal/reconcile", "internal/doctor", "internal/failpoint", "internal/remedy"}},
