@@ -44,7 +44,7 @@ Exit codes: 0 the file was written or put back; 1 it was not, and nothing was ch
 			if restore {
 				return o.restoreBackup(cmd, args[0])
 			}
-			if _, err := os.Lstat(args[0]); err == nil {
+			if _, err := os.Lstat(args[0]); err == nil { // told before anybody is asked
 				return fmt.Errorf("%s is there already: remove it, or name another file", args[0])
 			}
 			return o.run(cmd, needsStore, func(ctx context.Context, r *remote, p *printer) error {
@@ -114,6 +114,9 @@ func (o *remoteOptions) restoreBackup(cmd *cobra.Command, file string) error {
 	cfg, err := config.LoadWithoutSecrets(o.config, os.Getenv)
 	if err != nil {
 		return err
+	}
+	if cfg.Store.OnAWS() {
+		return errors.New("the store is a table in AWS, which is restored there: see docs/aws.md")
 	}
 	done, err := sqlite.Restore(cmd.Context(), file, cfg.Store.SQLite, time.Now())
 	if errors.Is(err, sqlite.ErrLocked) {

@@ -115,6 +115,10 @@ func (a *App) decide(w http.ResponseWriter, r *http.Request, body decision, d re
 		reply(w, nil, err)
 		return
 	}
+	if len(decided) == 0 {
+		fail(w, http.StatusConflict, fmt.Errorf("nothing waits in %s that can still be %s; connectroster holds show %s shows what became of it", d.Hold, verdictName(d.Approve), d.Hold))
+		return
+	}
 	a.log.Info("a hold was decided on", "hold", d.Hold, "approved", d.Approve, "people", len(decided), "by", d.By)
 	out := Decided{Hold: d.Hold, Decided: list(decided)}
 	if !d.Approve {
@@ -124,6 +128,13 @@ func (a *App) decide(w http.ResponseWriter, r *http.Request, body decision, d re
 		out.Waiting = hold.Waiting(a.now())
 	}
 	reply(w, out, err)
+}
+
+func verdictName(approve bool) string {
+	if approve {
+		return "approved"
+	}
+	return "rejected"
 }
 
 func (a *App) getStays(w http.ResponseWriter, r *http.Request) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"connectroster/internal/plan"
+	"connectroster/internal/remedy"
 )
 
 // Proposal is a plan with what people need to judge it. Making one changes
@@ -112,7 +113,8 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 		}
 		out.First = cmp.Or(out.First, out.firsts[at.Name])
 	}
-	if err := e.leavers(ctx, &w); err != nil {
+	unread, err := e.leavers(ctx, &w)
+	if err != nil {
 		return err
 	}
 	out.Looked = len(w.people)
@@ -142,6 +144,11 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 			seen.Agents = append(slices.Clone(agents), others...)
 			p = plan.New(e.Settings, seen)
 		}
+		for i, r := range p.Refusals {
+			if err := unread[r.Person]; err != nil {
+				p.Refusals[i].Reason = "owns an agent, but could not be read: " + err.Error() + ": left alone"
+			}
+		}
 		out.add(p)
 	}
 	return nil
@@ -161,10 +168,11 @@ func (s Site) others(ctx context.Context) ([]plan.Agent, error) {
 }
 
 // leavers reads those one by one who own an agent and are not listed: only so it
-// is known whether they left the groups, were deactivated or are gone.
-func (e *Engine) leavers(ctx context.Context, w *everything) error {
+// is known whether they left the groups, were deactivated or are gone. One who
+// cannot be read does not keep the others from being planned for; unread says why.
+func (e *Engine) leavers(ctx context.Context, w *everything) (unread map[string]error, err error) {
 	if !e.complete() {
-		return nil
+		return nil, nil
 	}
 	owners := map[string]bool{}
 	for _, agents := range w.agents {
@@ -174,17 +182,38 @@ func (e *Engine) leavers(ctx context.Context, w *everything) error {
 			}
 		}
 	}
+	unread = map[string]error{}
 	for _, owner := range slices.Sorted(maps.Keys(owners)) {
-		p, err := e.Directory.Person(ctx, owner)
+		p, err := e.patiently(ctx, owner)
+		_, moving := AsAfter(err)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			p = plan.Person{ID: owner, Status: plan.StatusGone}
+		case err != nil && remedy.CodeOf(err) == "" && (moving || IsTerminal(err)): // it is about this person alone
+			p, unread[owner] = plan.Person{ID: owner}, err
 		case err != nil:
-			return fmt.Errorf("read person %s, who owns an agent: %w", owner, err)
+			return nil, fmt.Errorf("read person %s, who owns an agent: %w", owner, err)
 		}
 		w.people = append(w.people, p)
 	}
-	return nil
+	return unread, nil
+}
+
+// patiently reads a person, and waits for as long as the directory's rate limit is
+// used up: after an accident there are more to be read than one window has place for.
+func (e *Engine) patiently(ctx context.Context, id string) (plan.Person, error) {
+	for {
+		p, err := e.Directory.Person(ctx, id)
+		wait, limited := AsAfter(err)
+		if !limited || remedy.CodeOf(err) != "okta_limited" {
+			return p, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return p, err
+		}
+	}
 }
 
 func (e *Engine) proposeSome(ctx context.Context, out *Proposal, people []string) error {
