@@ -192,17 +192,16 @@ func (f *Functions) Waiting(ctx context.Context) (Waiting, error) {
 
 // Tally counts what was done since the Functions were made.
 type Tally struct {
-	Deliveries int64 // that were answered 204
-	Events     int64 // in them, that asked for looks
-	Changes    map[plan.Action]uint64
-	Refusals   map[plan.Code]uint64
-	Throttled  uint64 // calls of Amazon Connect
+	Events    int64 // in deliveries that were answered 204
+	Changes   map[plan.Action]uint64
+	Refusals  map[plan.Code]uint64
+	Throttled uint64 // calls of Amazon Connect
 }
 
 // Tally gives the counts.
 func (f *Functions) Tally() Tally {
 	hook, looks := f.app.hook.Stats(), f.app.counts.snapshot()
-	t := Tally{Deliveries: hook.Deliveries, Events: hook.Events + hook.Groups, Changes: looks.Changes, Refusals: looks.Refusals}
+	t := Tally{Events: hook.Events + hook.Groups + hook.Ignored.Total(), Changes: looks.Changes, Refusals: looks.Refusals}
 	for _, call := range f.app.calls.snapshot() {
 		t.Throttled += call.Throttled
 	}
