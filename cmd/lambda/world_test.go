@@ -135,6 +135,9 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	b.mu.Unlock()
 	switch {
+	case status == hang:
+		_, _ = io.Copy(io.Discard, r.Body) // else nobody notices that the caller has gone
+		<-r.Context().Done()
 	case status < 0: // the line breaks once the work is done
 		b.proxy.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
@@ -144,6 +147,9 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.proxy.ServeHTTP(w, r)
 	}
 }
+
+// hang is the status of a call that is never answered.
+const hang = 1000
 
 // breaks makes calls fail for which it gives a status; a negative one is an answer
 // that is lost.
@@ -531,6 +537,19 @@ func (w *world) post(path, secret, body string) int {
 	_, err = io.Copy(io.Discard, resp.Body)
 	w.must(err)
 	return resp.StatusCode
+}
+
+func secretValue(id *string, stage string) *secretsmanager.GetSecretValueInput {
+	return &secretsmanager.GetSecretValueInput{SecretId: id, VersionStage: &stage}
+}
+
+func putPending(id *string, text string) *secretsmanager.PutSecretValueInput {
+	return &secretsmanager.PutSecretValueInput{SecretId: id, SecretString: &text, VersionStages: []string{"AWSPENDING"}}
+}
+
+// promote puts a version of a secret in force, in the place of another one.
+func promote(id, version, before *string) *secretsmanager.UpdateSecretVersionStageInput {
+	return &secretsmanager.UpdateSecretVersionStageInput{SecretId: id, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: version, RemoveFromVersionId: before}
 }
 
 // distinct is a clock that never shows the same millisecond twice: Okta's events
