@@ -26,8 +26,9 @@ race: ## run the tests with the race detector
 
 .PHONY: format
 format: ## check that every file is formatted and go.mod is tidy
-	@bad="$$(gofmt -l cmd internal)"; if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+	@bad="$$(gofmt -l cmd internal deploy)"; if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
 	@$(GO) mod tidy -diff
+	@cd deploy/cdk && $(GO) mod tidy -diff
 
 .PHONY: lint
 lint: ## run the linters
@@ -39,8 +40,18 @@ lint: ## run the linters
 arch: ## check who imports whom
 	$(GO) test ./internal/arch
 
+.PHONY: cdk
+cdk: ## check the deployment to AWS, without an account; needs node
+	@command -v node >/dev/null || echo "node is not here, so deploy/cdk is compiled, and none of its tests run"
+	@command -v cfn-lint >/dev/null || echo "cfn-lint is not here, so the templates of AWS are not linted"
+	cd deploy/cdk && $(GO) vet ./... && $(GO) test ./...
+
 .PHONY: check
-check: format lint arch race ## everything to pass before a commit
+check: format lint arch race cdk ## everything to pass before a commit
+
+.PHONY: model
+model: ## play 10,000 histories that were never played before
+	CONNECTROSTER_FULL=1 GOGC=400 $(GO) test ./internal/reconcile -count=1 -v -run 'TestModel$$' -rapid.seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 
 .PHONY: bench
 bench: ## run the benchmarks of docs/benchmarks.md

@@ -49,6 +49,9 @@ or somebody was refused or given up.`,
 			if len(args) > 0 && len(only) > 0 {
 				return errors.New("--only is for a new plan; the one in the file says whom it is about")
 			}
+			if len(only) == 0 && cmd.Flags().Changed("only") { // else nobody would be everybody
+				return errors.New("--only names nobody")
+			}
 			if o.json && !yes {
 				return errors.New("--json asks nobody; give --yes as well")
 			}

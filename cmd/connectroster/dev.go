@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,6 +105,7 @@ func dev(ctx context.Context, o devOptions, out, logs io.Writer) error {
 		return fmt.Errorf("make a folder for the playground: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	defer tidyAtOnce(dir)()
 
 	p := &playground{options: o, dir: dir, show: newShow(out, o.people, o.rate), log: slog.New(slog.DiscardHandler)}
 	if o.debug {
@@ -110,6 +113,9 @@ func dev(ctx context.Context, o devOptions, out, logs io.Writer) error {
 	}
 	defer p.close()
 	if err := p.open(ctx); err != nil {
+		if ctx.Err() != nil {
+			return o.interrupted()
+		}
 		return err
 	}
 	p.show.opening(p)
@@ -117,6 +123,9 @@ func dev(ctx context.Context, o devOptions, out, logs io.Writer) error {
 		return err
 	}
 	p.await(ctx)
+	if ctx.Err() != nil && len(p.show.users) == 0 {
+		return o.interrupted()
+	}
 	right := p.show.summary(p)
 	if o.once {
 		if !right {
@@ -124,9 +133,44 @@ func dev(ctx context.Context, o devOptions, out, logs io.Writer) error {
 		}
 		return nil
 	}
+	if ctx.Err() != nil {
+		return o.interrupted()
+	}
 	p.show.next(p)
 	<-ctx.Done()
 	return nil
+}
+
+// interrupted is how the playground ends when somebody interrupts it before its
+// summary: as they want it, unless they wait for a result.
+func (o devOptions) interrupted() error {
+	if o.once {
+		return errors.New("interrupted")
+	}
+	return nil
+}
+
+// tidyAtOnce removes the folder when a second signal comes, which ends the program
+// before it is closed in order. The function that it gives ends the waiting.
+func tidyAtOnce(dir string) (stop func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for range 2 {
+			select {
+			case <-signals:
+			case <-done:
+				return
+			}
+		}
+		_ = os.RemoveAll(dir)
+		os.Exit(1)
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
 }
 
 // playground is the two simulators with the daemon between them.

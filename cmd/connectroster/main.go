@@ -33,7 +33,7 @@ func run(args []string) int {
 			return 2
 		}
 		if !errors.Is(err, errReported) {
-			fmt.Fprintln(os.Stderr, "connectroster: "+err.Error())
+			fmt.Fprintln(os.Stderr, "connectroster: "+withCode(err))
 		}
 		return 1
 	}
@@ -55,43 +55,31 @@ Try it on this machine, without any account:
 
   connectroster dev
 
+doctor checks everything that has to be right, and says what to do about what is not.
 With a daemon running, plan shows what it would do, explain why somebody has the
 agent that they have, and holds what waits for approval.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(wrongFlag)
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
-		serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+		serveCommand(), doctorCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
 		catalogCommand(),
 	)
-	strictBuiltins(root)
+	strictCompletion(root)
 	return root
 }
 
-// strictBuiltins makes wrong words errors for the commands that cobra brings,
-// which else show their help as if all were well.
-func strictBuiltins(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
+// strictCompletion makes a wrong word an error for the command that cobra brings,
+// which else shows its help as if all were well.
+func strictCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
-		switch cmd.Name() {
-		case "completion":
+		if cmd.Name() == "completion" {
 			group(cmd)
-		case "help":
-			cmd.Args = func(_ *cobra.Command, args []string) error {
-				about := root
-				for _, word := range args {
-					i := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
-					if i < 0 {
-						return unknownWord(about, word)
-					}
-					about = about.Commands()[i]
-				}
-				return nil
-			}
 		}
 	}
 }
@@ -105,13 +93,20 @@ func noArguments(cmd *cobra.Command, args []string) error {
 }
 
 // arguments refuses fewer words after the flags than least and more than most;
-// a negative most is without limit.
+// a negative most is without limit. A word that can be nobody's name, as that of a
+// variable that is not set, must not come to stand for everybody, or for another
+// path of the API.
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		_, wanted, _ := strings.Cut(cmd.Use, " ")
+		for _, word := range args {
+			if slices.Contains([]string{"", ".", ".."}, strings.TrimSpace(word)) {
+				return fmt.Errorf("%s takes %s, and %q is none; see %s --help", cmd.CommandPath(), wanted, word, cmd.CommandPath())
+			}
+		}
 		if len(args) >= least && (most < 0 || len(args) <= most) {
 			return nil
 		}
-		_, wanted, _ := strings.Cut(cmd.Use, " ")
 		given := fmt.Sprintf("%q", args)
 		if len(args) == 0 {
 			given = "nothing"

@@ -33,6 +33,7 @@ the user of this machine who asked for it.
 Exit codes: 0 all went well; 1 something failed, or somebody was refused.`,
 		Example: `  connectroster adopt bo.berg@example.com
   connectroster adopt --all`,
+		Args: arguments(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.order(cmd, orderOf{
 				path: "/v1/adopt", people: args, all: all, yes: yes, confirm: all,
@@ -65,6 +66,7 @@ user of this machine who asked for it.
 Exit codes: 0 all went well; 1 something failed, or somebody was refused.`,
 		Example: `  connectroster release ana.silva@example.com
   connectroster release --all --yes`,
+		Args: arguments(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.order(cmd, orderOf{
 				path: "/v1/release", people: args, all: all, yes: yes, confirm: all,

@@ -18,6 +18,7 @@ import (
 
 	"connectroster/internal/app"
 	"connectroster/internal/config"
+	"connectroster/internal/remedy"
 	"connectroster/internal/sqlite"
 )
 
@@ -72,10 +73,15 @@ func (o *remoteOptions) open(ctx context.Context, needs offlineNeeds, logs io.Wr
 		}
 		socket = cfg.Socket
 	}
+	return remoteAt(socket), nil
+}
+
+// remoteAt is the API of a daemon at a socket. Nothing is sent yet.
+func remoteAt(socket string) *remote {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}}
-	return &remote{client: &http.Client{Transport: transport}, socket: socket, close: func() error { transport.CloseIdleConnections(); return nil }}, nil
+	return &remote{client: &http.Client{Transport: transport}, socket: socket, close: func() error { transport.CloseIdleConnections(); return nil }}
 }
 
 // alone builds the app on the locked database and serves its API in process.
@@ -87,7 +93,7 @@ func (o *remoteOptions) alone(ctx context.Context, needs offlineNeeds, logs io.W
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelError}))
 	store, err := sqlite.Open(ctx, sqlite.Config{Path: cfg.Store.SQLite, Log: log})
 	if errors.Is(err, sqlite.ErrLocked) {
-		return nil, fmt.Errorf("the database %s is in use, most likely by the daemon: leave --offline out to ask it, or stop it first", cfg.Store.SQLite)
+		return nil, remedy.Mark("database_locked", fmt.Errorf("the database %s is in use, most likely by the daemon: leave --offline out to ask it, or stop it first", cfg.Store.SQLite))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
@@ -197,7 +203,7 @@ func (r *remote) send(ctx context.Context, method, path string, body any) (*http
 	if err := json.NewDecoder(resp.Body).Decode(&e.problem); err != nil || e.problem.Error == "" {
 		e.problem.Error = "the daemon answers " + resp.Status + "; is it of another version?"
 	}
-	return nil, e
+	return nil, remedy.Mark(e.problem.Code, e)
 }
 
 // unanswered says in words why nobody answers.
@@ -206,9 +212,9 @@ func (r *remote) unanswered(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no daemon answers at %s: start it with connectroster serve, or give --offline to do without one", r.socket)
+		return remedy.Mark("daemon_away", fmt.Errorf("no daemon answers at %s: start it with connectroster serve, or give --offline to do without one", r.socket))
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("the socket %s is for the user alone who runs the daemon: be that user", r.socket)
+		return remedy.Mark("daemon_forbidden", fmt.Errorf("the socket %s is for the user alone who runs the daemon: be that user", r.socket))
 	}
 	return fmt.Errorf("ask the daemon: %w", err)
 }

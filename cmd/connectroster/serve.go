@@ -48,9 +48,7 @@ func serve(ctx context.Context, path string, out io.Writer) error {
 		return err
 	}
 	log := slog.New(cfg.Log.Handler(out))
-	for _, w := range cfg.Warnings {
-		log.Warn("configuration", "warning", w.String())
-	}
+	warn(cfg, log, out)
 	running, err := start(ctx, cfg, log, nil)
 	if err != nil {
 		return err
@@ -58,6 +56,19 @@ func serve(ctx context.Context, path string, out io.Writer) error {
 	<-ctx.Done()
 	log.Info("stopping")
 	return running.stop()
+}
+
+// warn tells what in the configuration may not be meant: for people with the line
+// of the file and a caret below it, as its mistakes are told, and in a log of JSON
+// field by field.
+func warn(cfg *config.Config, log *slog.Logger, out io.Writer) {
+	for _, w := range cfg.Warnings {
+		if cfg.Log.Format == config.JSON {
+			log.Warn("the configuration may not be as it is meant", "file", w.File, "line", w.Line, "column", w.Column, "key", w.Key, "problem", w.Problem, "hint", w.Hint)
+		} else if cfg.Log.Level.Level() <= slog.LevelWarn {
+			fmt.Fprintln(out, "warning: "+w.String())
+		}
+	}
 }
 
 // daemon is a started app with its backend.

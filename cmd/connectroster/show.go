@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sort"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -33,6 +34,7 @@ type show struct {
 	users   []simokta.User
 	joins   map[string]time.Time // by Okta user id
 	settled map[string]bool
+	times   []time.Time // when they were settled
 	started time.Time
 	first   time.Duration // the quickest and the slowest, from event to agent
 	last    time.Duration
@@ -108,6 +110,7 @@ func (s *show) outcome(o reconcile.Outcome) {
 		s.last = max(s.last, took)
 	}
 	s.settled[o.Work.Person] = true
+	s.times = append(s.times, time.Now())
 	if len(s.settled) == s.people {
 		close(s.done)
 	}
@@ -147,8 +150,8 @@ func (s *show) progress() {
 	n := len(s.settled)
 	full := width * n / s.people
 	left := "no estimate yet"
-	if n > 0 {
-		left = time.Duration(float64(time.Since(s.started))/float64(n)*float64(s.people-n)).Round(time.Second).String() + " left"
+	if d, known := remaining(s.started, s.times, time.Now(), s.people-n); known {
+		left = d.Round(time.Second).String() + " left"
 	}
 	text := fmt.Sprintf("  [%s%s] %d/%d  %s", strings.Repeat("#", full), strings.Repeat(".", width-full), n, s.people, left)
 	if s.terminal {
@@ -157,6 +160,32 @@ func (s *show) progress() {
 		return
 	}
 	fmt.Fprintln(s.out, text)
+}
+
+// recent is how far back it is counted how fast it goes, and recently the least
+// number of people that it is counted by.
+const (
+	recent   = 30 * time.Second
+	recently = 5
+)
+
+// remaining estimates how long so many people take still, from how fast the last
+// ones were settled.
+func remaining(started time.Time, settled []time.Time, now time.Time, left int) (time.Duration, bool) {
+	n := len(settled)
+	if n == 0 {
+		return 0, false
+	}
+	first := sort.Search(n, func(i int) bool { return settled[i].After(now.Add(-recent)) })
+	first = max(0, min(first, n-recently))
+	since := started
+	if first > 0 {
+		since = settled[first-1]
+	}
+	if window := now.Add(-recent); n-first > recently && since.Before(window) {
+		since = window
+	}
+	return time.Duration(float64(now.Sub(since)) / float64(n-first) * float64(left)), true
 }
 
 func (s *show) wipe() {

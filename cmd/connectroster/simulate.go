@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,9 @@ Support, Billing and Parked (without queues) beside "Basic Routing Profile", the
 security profile "No permissions" beside those of a fresh instance, a hierarchy
 such as EMEA/Support/Tier 1, the predefined attributes language and product.
 Under /_sim/ you play the floor: change agents as a supervisor does, make them
-busy, rename what they refer to. GET /_sim/ lists the routes.`,
+busy, rename what they refer to. GET /_sim/ lists the routes too:
+
+` + indented(simconnect.ControlRoutes),
 		Example: `  connectroster simulate connect
   AWS_ENDPOINT_URL_CONNECT=http://127.0.0.1:8081 aws connect list-users --instance-id 11111111-2222-3333-4444-555555555555
   curl -s -d '{"Username":"ana.silva@example.com","HierarchyGroupId":"EMEA/Support/Tier 1"}' http://127.0.0.1:8081/_sim/agents
@@ -81,7 +84,12 @@ func simulateOktaCommand() *cobra.Command {
 		Use:   "okta",
 		Short: "Run a simulated Okta org",
 		Long: `Run a simulated Okta org with its management API, System Log and event hooks.
-Unlike the real one it delivers hooks to plain http addresses on this machine.`,
+Unlike the real one it delivers hooks to plain http addresses on this machine.
+
+Under /_sim/ you play the administrator: hire and suspend people, move them between
+groups, let deliveries fail. These routes take no token; GET /_sim/ lists them too:
+
+` + indented(simokta.ControlRoutes),
 		Example: `  connectroster simulate okta
   curl -s -d '{"name":"Amazon Connect Agents"}' http://127.0.0.1:8082/_sim/groups
   curl -s -d '{"firstName":"Ana","lastName":"Silva","login":"ana.silva@example.com","groups":["Amazon Connect Agents"]}' http://127.0.0.1:8082/_sim/people`,
@@ -92,8 +100,8 @@ Unlike the real one it delivers hooks to plain http addresses on this machine.`,
 				return err
 			}
 			err = simulate(cmd.Context(), listen, org, func(url string) {
-				fmt.Fprintf(cmd.OutOrStdout(), "Okta simulator\n\n  org URL                  %s\n  API token                %s\n  control and statistics   %s/_sim/stats\n",
-					url, c.Tokens[0], url)
+				fmt.Fprintf(cmd.OutOrStdout(), "Okta simulator\n\n  org URL                  %s\n  API token                %s\n  control                  %s/_sim/\n  statistics               %s/_sim/stats\n",
+					url, c.Tokens[0], url, url)
 			})
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
@@ -104,6 +112,11 @@ Unlike the real one it delivers hooks to plain http addresses on this machine.`,
 	f.StringVar(&listen, "listen", "127.0.0.1:8082", "the loopback `address` to listen on")
 	f.Uint64Var(&c.Seed, "seed", 1, "the seed of all that is random")
 	return cmd
+}
+
+// indented sets a table apart from the prose around it.
+func indented(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")
 }
 
 // simulate serves a simulator until ctx is done. It refuses addresses that

@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +86,9 @@ func load(getenv func(string) string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if at := cfg.Store.AWS; at.Table == "" || at.Queue == "" {
+		return nil, fmt.Errorf("%s: store.aws is missing, or its queue and leavers_queue are: functions have no other store, and nothing else that wakes workers", p.path)
+	}
 	p.name, p.log = cfg.Name, logger(cfg.Log.Level)
 	return p, nil
 }
@@ -157,6 +159,12 @@ func (p *program) open(ctx context.Context) (*parts, error) {
 	if err := s.make(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if p.handler == "hook" {
+		return s, nil // what it stores nobody works on whose store it is not
+	}
+	if err := s.Claim(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	return s, nil
 }
 
@@ -173,13 +181,12 @@ func share(cfg *config.Config, workers int) {
 	}
 }
 
-// storeOf says where the deployment keeps things: under the names that deploy/cdk
-// gives them.
+// storeOf says where the deployment keeps things, and what wakes its workers.
 func storeOf(cfg *config.Config, log *slog.Logger) awsstore.Config {
-	base := "connectroster-" + strings.ReplaceAll(cfg.Name, ".", "-")
+	at := cfg.Store.AWS
 	return awsstore.Config{
-		Deployment: cfg.Name, Table: base, Queue: base + ".fifo", LeaversQueue: base + "-leavers.fifo",
-		Skew: clockSkew, AllowLoopback: cfg.AllowLoopback, Log: log,
+		Table: at.Table, Region: at.Region, Queue: at.Queue, LeaversQueue: at.LeaversQueue, Endpoint: at.Endpoint,
+		AllowLoopback: cfg.AllowLoopback, Skew: clockSkew, Log: log,
 	}
 }
 

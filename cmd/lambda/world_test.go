@@ -279,12 +279,13 @@ connect: {instance: %s, region: eu-central-1, rate: %g, burst: 5}
 personas:
   agent: {routing_profile: Basic Routing Profile, security_profiles: [Agent]}
 %srules:
-  - {groups: [%s], persona: agent}
+  - {groups: [%[12]s], persona: agent}
   - {groups: ["/^Connect Queue (?<queue>.+)$/"], set: {routing_profile: "{queue}"}}
 log: {level: debug}
-%s
-%s
-`, w.name, policy, org.URL, auth, w.name, w.instance.ID(), s.rate, parked, agentGroup, leavers, s.config)
+store: {aws: {table: %[9]s, leavers_queue: %[9]s-leavers.fifo, queue: %[9]s.fifo}}
+%[10]s
+%[11]s
+`, w.name, policy, org.URL, auth, w.name, w.instance.ID(), s.rate, parked, "connectroster-"+w.name, leavers, s.config, agentGroup)
 	w.must(os.WriteFile(w.config, []byte(text), 0o600))
 }
 
@@ -315,7 +316,7 @@ func (w *world) deploy(s setup) {
 	}
 	var err error
 	w.store, err = awsstore.Open(ctx, awsstore.Config{
-		Deployment: w.name, Table: base, Region: "eu-central-1", Endpoint: server.url, AllowLoopback: true, Credentials: server.aws().Credentials,
+		Table: base, Region: "eu-central-1", Endpoint: server.url, AllowLoopback: true, Credentials: server.aws().Credentials,
 		Queue: w.queues["people"], LeaversQueue: w.queues["leavers"], Timeout: patience, Attempt: patience,
 	})
 	w.must(err)

@@ -29,7 +29,7 @@ var agentTags = []string{
 // instance.
 // Source of all action names, resource types and condition keys here: Service
 // Authorization Reference, Amazon Connect.
-func connectReads(l *lock, in instance, part string) []statement {
+func connectReads(in instance, part string) []statement {
 	if in.Role != "" {
 		// Another account's instance: whatever may be done there, that role says.
 		return []statement{{sid: "Assume" + part, actions: []string{"sts:AssumeRole"}, resources: []string{in.Role}}}
@@ -183,7 +183,7 @@ func connectAccess(l *lock, writes bool) []statement {
 	var out []statement
 	for _, in := range l.Instances {
 		part := sidPart(in.Name)
-		out = append(out, connectReads(l, in, part)...)
+		out = append(out, connectReads(in, part)...)
 		if writes {
 			out = append(out, connectWrites(l, in, part)...)
 		}

@@ -130,8 +130,8 @@ func (s *stack) alarmTarget() awssns.ITopic {
 		return s.topic
 	}
 	switch {
-	case s.settings.alarmTopic != "":
-		s.topic = awssns.Topic_FromTopicArn(s.Stack, jsii.String("Alarms"), jsii.String(s.settings.alarmTopic))
+	case s.alarmTopic != "":
+		s.topic = awssns.Topic_FromTopicArn(s.Stack, jsii.String("Alarms"), jsii.String(s.alarmTopic))
 	case s.alarmMail != "":
 		topic := awssns.NewTopic(s.Stack, jsii.String("Alarms"), &awssns.TopicProps{TopicName: jsii.String(s.lock.resource("-alarms")), EnforceSSL: jsii.Bool(true)})
 		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(s.alarmMail), nil))

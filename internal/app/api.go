@@ -13,6 +13,7 @@ import (
 
 	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
+	"connectroster/internal/remedy"
 )
 
 // Limits of what a client may send.
@@ -186,7 +187,7 @@ func (a *App) resolve(ctx context.Context, refs []string) (ids []string, called 
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, nil, &unknownError{unknown}
+		return nil, nil, remedy.Mark("person_unknown", &unknownError{unknown})
 	}
 	return ids, called, nil
 }
@@ -317,11 +318,14 @@ func reply(w http.ResponseWriter, v any, err error) {
 	_ = enc.Encode(v) // the status is sent; a client that went away is no news
 }
 
-func fail(w http.ResponseWriter, code int, err error) { failWith(w, code, Problem{Error: err.Error()}) }
+func fail(w http.ResponseWriter, code int, err error) {
+	failWith(w, code, Problem{Error: err.Error(), Code: remedy.CodeOf(err)})
+}
 
 // Problem is the answer to a request that failed.
 type Problem struct {
 	Error   string       `json:"error"`
+	Code    string       `json:"code,omitempty"`    // of the catalogue of remedies, where it knows the error
 	Differs []Difference `json:"differs,omitempty"` // of a plan that is stale
 }
 

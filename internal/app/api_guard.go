@@ -115,6 +115,10 @@ func (a *App) decide(w http.ResponseWriter, r *http.Request, body decision, d re
 		reply(w, nil, err)
 		return
 	}
+	if len(decided) == 0 {
+		fail(w, http.StatusConflict, fmt.Errorf("nothing waits in %s that can still be %s; connectroster holds show %s shows what became of it", d.Hold, verdictName(d.Approve), d.Hold))
+		return
+	}
 	a.log.Info("a hold was decided on", "hold", d.Hold, "approved", d.Approve, "people", len(decided), "by", d.By)
 	out := Decided{Hold: d.Hold, Decided: list(decided)}
 	if !d.Approve {
@@ -124,6 +128,13 @@ func (a *App) decide(w http.ResponseWriter, r *http.Request, body decision, d re
 		out.Waiting = hold.Waiting(a.now())
 	}
 	reply(w, out, err)
+}
+
+func verdictName(approve bool) string {
+	if approve {
+		return "approved"
+	}
+	return "rejected"
 }
 
 func (a *App) getStays(w http.ResponseWriter, r *http.Request) {
@@ -152,7 +163,7 @@ func (a *App) endStay(ctx context.Context, id string) error {
 	if err := a.guard.Unstay(ctx, id); err != nil {
 		return err
 	}
-	if err := a.note(ctx, reconcile.EntryApproved, id, "is no longer to be left alone"); err != nil {
+	if err := a.note(ctx, reconcile.EntryStay, id, "is no longer to be left alone"); err != nil {
 		return err
 	}
 	return a.backend.Enqueue(ctx, reconcile.Request{Person: id, Priority: reconcile.Leaver, Trigger: reconcile.TriggerPeople})
@@ -234,7 +245,7 @@ func (a *App) dropDead(w http.ResponseWriter, r *http.Request) {
 		err = a.backend.Drop(ctx, id)
 	}
 	if err == nil {
-		err = a.note(ctx, reconcile.EntryRejected, id, "the dead letter was dropped: "+dead.Reason)
+		err = a.note(ctx, reconcile.EntryDropped, id, "the dead letter was dropped: "+dead.Reason)
 	}
 	reply(w, map[string]string{"person": id, "state": string(reconcile.StateIdle)}, err)
 }
@@ -361,7 +372,7 @@ func (a *App) forget(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	out := Forgotten{Person: id}
 	if out.Erased, err = a.backend.Erase(ctx, id); err == nil {
-		err = a.note(ctx, reconcile.EntryRejected, id, "what is personal was erased")
+		err = a.note(ctx, reconcile.EntryForgotten, id, "what is personal was erased")
 	}
 	reply(w, out, err)
 }

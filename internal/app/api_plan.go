@@ -44,8 +44,12 @@ func (a *App) document(ctx context.Context, people []string) (*Document, error) 
 	doc := &Document{
 		Version: documentVersion, Name: a.cfg.Name, Taken: p.Taken, Scope: p.Scope, Hash: p.Hash(), Policy: a.cfg.Policy, Mode: a.cfg.Mode(),
 		People: p.People, First: p.First, Looked: p.Looked, Agents: p.Agents,
-		Counts: map[plan.Action]int{}, Changes: []PlannedChange{}, Refusals: []PlannedRefusal{}, Calls: map[string]int{},
+		Counts: map[plan.Action]int{}, Changes: []PlannedChange{}, Refusals: []PlannedRefusal{}, Orphans: p.Orphans, Calls: map[string]int{},
 	}
+	if err := a.foreseeCliffs(ctx, p.Changes); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	doc.Forecast = foresee(p.Changes)
 	bySite := map[string]map[string]int{}
 	for _, c := range p.Changes {
 		shown := c.After
@@ -70,7 +74,7 @@ func (a *App) document(ctx context.Context, people []string) (*Document, error) 
 		doc.Changes = append(doc.Changes, change)
 	}
 	for _, r := range p.Refusals {
-		doc.Refusals = append(doc.Refusals, PlannedRefusal{Refusal: r, Remedy: remedy(r.Code)})
+		doc.Refusals = append(doc.Refusals, PlannedRefusal{Refusal: r, Remedy: remedyFor(r.Code)})
 	}
 	for name, calls := range bySite {
 		doc.ETA = max(doc.ETA, a.estimate(name, calls))
@@ -170,7 +174,7 @@ func (a *App) postApply(w http.ResponseWriter, r *http.Request) {
 	}
 	if stored != nil {
 		if differs := compare(stored.Changes, doc.Stored().Changes); len(differs) > 0 {
-			failWith(w, http.StatusConflict, Problem{Error: "the plan is stale: what would be done now differs from it; nothing was changed", Differs: differs})
+			failWith(w, http.StatusConflict, Problem{Code: "plan_stale", Error: "the plan is stale: what would be done now differs from it; nothing was changed", Differs: differs})
 			return
 		}
 	}
@@ -305,7 +309,7 @@ func (a *App) explained(ctx context.Context, id string) (*Explained, error) {
 			if one.Remedies == nil {
 				one.Remedies = map[plan.Code]string{}
 			}
-			one.Remedies[refusal.Code] = remedy(refusal.Code)
+			one.Remedies[refusal.Code] = remedyFor(refusal.Code)
 		}
 		out.Instances = append(out.Instances, one)
 	}

@@ -36,6 +36,9 @@ func (f *Functions) Close() { f.app.hangUp() }
 // Hook takes deliveries, as the daemon does.
 func (f *Functions) Hook() http.Handler { return f.handler }
 
+// Claim makes the store this deployment's, or refuses one that is another's.
+func (f *Functions) Claim(ctx context.Context) error { return f.app.claim(ctx) }
+
 // Reach reads the instances that were not read yet. An error is one that no waiting
 // can mend; of an instance that cannot be reached, each look tells.
 func (f *Functions) Reach(ctx context.Context) error {

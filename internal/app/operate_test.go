@@ -328,6 +328,11 @@ func TestHolds(t *testing.T) {
 	if len(decided.Decided) != 2 || decided.Waiting != 0 {
 		t.Errorf("reject: %+v", decided)
 	}
+	for _, verdict := range []string{"/approve", "/reject"} { // nothing waits any more, which is no success
+		if p := wants[app.Problem](w, 409, http.MethodPost, at+verdict, ""); !strings.Contains(p.Error, "nothing waits in "+holds[0].ID) {
+			t.Errorf("%s of what is decided: %q", verdict, p.Error)
+		}
+	}
 	stays := wants[[]reconcile.Stay](w, 200, http.MethodGet, "/v1/stays", "")
 	if len(stays) != 2 || stays[0].Who != me(t) || stays[0].Why != "emptied by mistake" || time.Until(stays[0].Until) < 71*time.Hour {
 		t.Fatalf("stays: %+v", stays)

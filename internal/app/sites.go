@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"connectroster/internal/config"
 	"connectroster/internal/connect"
 	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
@@ -24,31 +25,34 @@ type site struct {
 
 // newSites makes a client for each instance of the configuration.
 func newSites(ctx context.Context, a *App) ([]*site, error) {
-	settings := a.cfg.Settings()
 	var out []*site
 	for _, c := range a.cfg.Instances() {
-		instance, err := connect.New(ctx, connect.Config{
-			Instance:      c.Instance,
-			Region:        c.Region,
-			Profile:       c.Profile,
-			RoleARN:       c.RoleARN,
-			ExternalID:    c.ExternalID,
-			Label:         c.Name,
-			Reads:         reads(settings, c.Name),
-			Deployment:    a.cfg.Name,
-			Rate:          c.Rate,
-			Burst:         c.Burst,
-			AllowLoopback: a.cfg.AllowLoopback,
-			Observe:       a.calls.add,
-			Log:           a.log,
-			Now:           a.now,
-		})
+		settings := connectConfig(a.cfg, c)
+		settings.Observe, settings.Log, settings.Now = a.calls.add, a.log, a.now
+		instance, err := connect.New(ctx, settings)
 		if err != nil {
 			return nil, about(c.Name, err)
 		}
 		out = append(out, &site{name: c.Name, instance: instance, rate: c.Rate, burst: c.Burst})
 	}
 	return out, nil
+}
+
+// connectConfig says how an instance of the configuration is worked on.
+func connectConfig(cfg *config.Config, c config.Connection) connect.Config {
+	return connect.Config{
+		Instance:      c.Instance,
+		Region:        c.Region,
+		Profile:       c.Profile,
+		RoleARN:       c.RoleARN,
+		ExternalID:    c.ExternalID,
+		Label:         c.Name,
+		Reads:         reads(cfg.Settings(), c.Name),
+		Deployment:    cfg.Name,
+		Rate:          c.Rate,
+		Burst:         c.Burst,
+		AllowLoopback: cfg.AllowLoopback,
+	}
 }
 
 // reads tells what somebody manages in an instance beside what all agents have.

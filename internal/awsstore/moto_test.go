@@ -103,17 +103,17 @@ func (m *moto) stop() {
 	<-m.ended
 }
 
-// config is that of a deployment on the shared table.
-func (m *moto) config(deployment string) Config {
+// config is that of a store of its own on the shared table.
+func (m *moto) config(space string) Config {
 	return Config{
-		Deployment: deployment, Table: "roster", Region: "eu-central-1", Endpoint: m.url, AllowLoopback: true, Timeout: time.Minute, Attempt: time.Minute,
+		Space: space + " ", Table: "roster", Region: "eu-central-1", Endpoint: m.url, AllowLoopback: true, Timeout: time.Minute, Attempt: time.Minute,
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("AKIATEST", "secret", "")),
 	}
 }
 
-var deployments atomic.Int64
+var spaces atomic.Int64
 
-// fresh gives the configuration of a deployment that nobody has used, or skips the
+// fresh gives the configuration of a store that nobody has used, or skips the
 // test where there is no moto.
 func fresh(t *testing.T) Config {
 	t.Helper()
@@ -124,7 +124,7 @@ func fresh(t *testing.T) Config {
 	if server.err != nil {
 		t.Fatalf("start moto: %v", server.err)
 	}
-	return server.config(fmt.Sprintf("test-%d", deployments.Add(1)))
+	return server.config(fmt.Sprintf("test-%d", spaces.Add(1)))
 }
 
 func open(t *testing.T, c Config) *Store {

@@ -23,6 +23,9 @@ type subject struct {
 	config Config
 }
 
+// Slow says that the stand-in for DynamoDB takes some 20 ms for a write.
+func (subject) Slow() int { return 10 }
+
 func (s subject) Reopen(t *testing.T) storetest.Backend {
 	t.Helper()
 	if err := s.Close(); err != nil {

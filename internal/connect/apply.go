@@ -53,15 +53,21 @@ func (i *Instance) Apply(ctx context.Context, change plan.Change) (id string, er
 
 // create makes an agent with one call, which is never sent twice: CreateUser has
 // no idempotency token, so only its caller can find out what became of a call
-// whose answer is lost. What CreateUser does not take comes after it: an agent
-// that lacks it is seen to differ.
+// whose answer is lost. What CreateUser does not take comes after it. Until the
+// agent has it, its tags say that it is being created: so one that is half-made is
+// known, and finished, whatever the policy and the authority of its fields.
 func (d *doing) create(ctx context.Context) (string, error) {
 	want := d.change.After
-	input := d.createInput(want)
+	made := *want
+	if len(want.Proficiencies) > 0 {
+		made.State = plan.StateCreating
+	}
+	input := d.createInput(&made)
+	var arn *string
 	err := d.write(ctx, "CreateUser", func() error {
 		out, err := d.api.CreateUser(ctx, input, once, d.watch)
 		if err == nil {
-			d.agent = aws.ToString(out.UserId)
+			d.agent, arn = aws.ToString(out.UserId), out.UserArn
 		}
 		return err
 	})
@@ -72,10 +78,14 @@ func (d *doing) create(ctx context.Context) (string, error) {
 		return "", errors.New("CreateUser: the answer does not name the new agent")
 	}
 	d.created = true
-	if len(want.Proficiencies) > 0 {
-		err = d.putProficiencies(ctx, want.Proficiencies)
+	if made.State == want.State {
+		return d.agent, nil
 	}
-	return d.agent, err
+	if err := d.putProficiencies(ctx, want.Proficiencies); err != nil {
+		return d.agent, err
+	}
+	d.user = &types.User{Id: &d.agent, Arn: arn, Tags: input.Tags}
+	return d.agent, d.putTags(ctx, want, []plan.Field{plan.FieldOwnership})
 }
 
 // createInput writes the request for a new agent. E-mail is left out: with SAML

@@ -42,6 +42,7 @@ func creating(out map[string]int, after *plan.Agent) {
 		training := train(nil, after.Proficiencies)
 		out["ListUserProficiencies"]++
 		training.count(out)
+		out["TagResource"]++
 	}
 }
 

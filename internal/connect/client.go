@@ -21,7 +21,7 @@ import (
 
 // dial makes the client. Nothing is sent yet.
 func (i *Instance) dial(ctx context.Context, cfg Config) error {
-	options := []func(*config.LoadOptions) error{config.WithRegion(cfg.Region)}
+	options := []func(*config.LoadOptions) error{config.WithRegion(cfg.Region), config.WithLogger(sdkLog{cfg.Log})}
 	if cfg.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(cfg.Profile))
 	}

@@ -64,15 +64,15 @@ func (i *Instance) info(v *types.Instance) Info {
 // when an instance is made and never changes.
 // Source: Amazon Connect Administrator Guide, "Plan your identity management".
 func usable(info Info, reason *types.InstanceStatusReason) error {
-	const instead = "; the identity type of an instance cannot be changed, so use one that was created with SAML 2.0-based authentication"
+	const advice = "; the identity type of an instance cannot be changed, so use one that was created with SAML 2.0-based authentication"
 	switch types.DirectoryType(info.Identity) {
 	case types.DirectoryTypeSaml:
 	case types.DirectoryTypeConnectManaged:
-		return unsuitable(fmt.Errorf("instance %s keeps passwords of its own (%s): its users cannot sign in with Okta, and every new one needs a password%s", info.ID, info.Identity, instead))
+		return unsuitable(fmt.Errorf("instance %s keeps passwords of its own (%s): its users cannot sign in with Okta, and every new one needs a password%s", info.ID, info.Identity, advice))
 	case types.DirectoryTypeExistingDirectory:
-		return unsuitable(fmt.Errorf("instance %s takes its users from an Active Directory (%s): they sign in there and not with Okta%s", info.ID, info.Identity, instead))
+		return unsuitable(fmt.Errorf("instance %s takes its users from an Active Directory (%s): they sign in there and not with Okta%s", info.ID, info.Identity, advice))
 	default:
-		return unsuitable(fmt.Errorf("instance %s has the identity type %q, which is not SAML%s", info.ID, info.Identity, instead))
+		return unsuitable(fmt.Errorf("instance %s has the identity type %q, which is not SAML%s", info.ID, info.Identity, advice))
 	}
 	switch types.InstanceStatus(info.Status) {
 	case types.InstanceStatusCreationInProgress:

@@ -34,8 +34,8 @@ type Check struct {
 	About string
 	Hint  string
 	// Needs are the names of checks without which this one makes no sense: it is
-	// skipped where one of them failed or was skipped itself, among those with the
-	// same About or without one.
+	// skipped where one of them failed or was skipped itself. Where this check has an
+	// About, those count that have the same or none, and else all.
 	Needs []string
 	// Within bounds the run. Zero means DefaultWithin.
 	Within time.Duration
@@ -129,7 +129,7 @@ func (r *Report) Add(result Result) {
 // known; tell may be nil. It ends early, with an error, when ctx is over.
 func Run(ctx context.Context, checks []Check, tell func(Result)) (Report, error) {
 	report := Report{State: OK, Results: []Result{}}
-	broken := map[string]string{} // by key: the name of the check that is at the bottom of it
+	broken := map[key]string{} // the name of the check that is at the bottom of it
 	for _, c := range checks {
 		if ctx.Err() != nil {
 			return report, interrupted(ctx)
@@ -137,7 +137,7 @@ func Run(ctx context.Context, checks []Check, tell func(Result)) (Report, error)
 		because := blocked(c, broken)
 		var findings []Finding
 		if because != "" {
-			findings = []Finding{{State: Skipped, Seen: "not looked at: " + because + " has to be mended first"}}
+			findings = []Finding{{State: Skipped, Seen: "not looked at: first mend " + because}}
 		} else {
 			findings = run(ctx, c)
 			if ctx.Err() != nil {
@@ -169,18 +169,20 @@ func interrupted(ctx context.Context) error {
 }
 
 // key names a check among those that others may need.
-func (c Check) key() string { return c.Name + "\x00" + c.About }
+type key struct{ name, about string }
+
+func (c Check) key() key { return key{c.Name, c.About} }
 
 // blocked gives the name of what has to be mended first; empty: nothing.
-func blocked(c Check, broken map[string]string) string {
-	for _, name := range c.Needs {
-		for _, about := range []string{c.About, ""} {
-			if because, ok := broken[(Check{Name: name, About: about}).key()]; ok {
-				return because
-			}
+func blocked(c Check, broken map[key]string) string {
+	var because []string
+	for k, at := range broken {
+		if slices.Contains(c.Needs, k.name) && (c.About == "" || k.about == "" || k.about == c.About) {
+			because = append(because, at)
 		}
 	}
-	return ""
+	slices.Sort(because)
+	return strings.Join(slices.Compact(because), " and ")
 }
 
 // run runs one check within its time. One that does not come back is left behind:

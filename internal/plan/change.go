@@ -137,10 +137,20 @@ const (
 	RuleFailed         Code = "rule_failed"         // an expression or a value of a rule cannot be worked out for them
 	UsernameImpossible Code = "username_impossible" // Amazon Connect cannot hold the username
 	UsernameChanged    Code = "username_changed"    // Connect has no rename, and the policy or the case forbids a replacement
-	ExistsNotOurs      Code = "exists_not_ours"     // an agent that we do not own has the username
+	ExistsNotOurs      Code = "exists_not_ours"     // an agent that is nobody's has the username
+	ExistsElsewhere    Code = "exists_elsewhere"    // an agent of another deployment has the username
+	UsernameHeld       Code = "username_held"       // another agent of this deployment has the username
 	ProfileUnknown     Code = "profile_unknown"     // the instance lacks a profile, group or attribute that is named
 	ProfileForbidden   Code = "profile_forbidden"   // the persona names the profile Admin without allowing it
 	Conflict           Code = "conflict"            // the username is taken and nobody shows by whom, or wanted twice
 	Held               Code = "held"                // waits for somebody to approve it
 	Stayed             Code = "stayed"              // somebody said to leave them as they are for a while
 )
+
+// Codes gives all kinds of refusal.
+func Codes() []Code {
+	return []Code{
+		NotEntitled, StatusUnknown, Exempt, NoPersona, RuleFailed, UsernameImpossible, UsernameChanged,
+		ExistsNotOurs, ExistsElsewhere, UsernameHeld, ProfileUnknown, ProfileForbidden, Conflict, Held, Stayed,
+	}
+}

@@ -326,15 +326,15 @@ func (r *roster) free(username string) *Refusal {
 	if a, taken := r.held[name]; taken {
 		switch {
 		case r.ours(a) && a.State == StateRetired:
-			return refuse(ExistsNotOurs, a.ID, "agent %s holds the username until it is deleted: it was retired by a rename", a.ID)
+			return refuse(UsernameHeld, a.ID, "agent %s holds the username until it is deleted: it was retired by a rename", a.ID)
 		case !r.ours(a) && a.Deployment != "":
-			return refuse(ExistsNotOurs, a.ID, "agent %s has the username and belongs to the deployment %q", a.ID, a.Deployment)
+			return refuse(ExistsElsewhere, a.ID, "agent %s has the username and belongs to the deployment %q", a.ID, a.Deployment)
 		case r.ours(a) && a.Owner == "":
-			return refuse(ExistsNotOurs, a.ID, "agent %s has the username and the tag of this deployment, but no owner", a.ID)
+			return refuse(UsernameHeld, a.ID, "agent %s has the username and the tag of this deployment, but no owner", a.ID)
 		case r.ours(a) && a.State == StateSuspended:
-			return refuse(ExistsNotOurs, a.ID, "agent %s has the username and belongs to the person %s, who left: it is suspended", a.ID, a.Owner)
+			return refuse(UsernameHeld, a.ID, "agent %s has the username and belongs to the person %s, who left: it is suspended", a.ID, a.Owner)
 		case r.ours(a):
-			return refuse(ExistsNotOurs, a.ID, "agent %s has the username and belongs to the person %s", a.ID, a.Owner)
+			return refuse(UsernameHeld, a.ID, "agent %s has the username and belongs to the person %s", a.ID, a.Owner)
 		case r.twins[name]:
 			return refuse(ExistsNotOurs, a.ID, "agent %s and another one have the username, by case alone; nothing of them is changed until one of them is gone", a.ID)
 		default:

@@ -9,6 +9,7 @@ import (
 
 	"connectroster/internal/failpoint"
 	"connectroster/internal/plan"
+	"connectroster/internal/remedy"
 )
 
 // apply makes one change, if it may go now. The intent is durable before the
@@ -305,7 +306,7 @@ func (v *visit) undone(ctx context.Context, before Intent, cause error) error {
 
 // givenUp records a change that no further attempt can make.
 func (v *visit) givenUp(ctx context.Context, change plan.Change, before Intent, cause error) error {
-	entry := Entry{Kind: EntryFailure, Action: change.Action, Agent: change.Agent, Fields: change.Fields, Reason: change.Reason, Error: cause.Error(), Before: change.Before, After: change.After}
+	entry := Entry{Kind: EntryFailure, Action: change.Action, Agent: change.Agent, Fields: change.Fields, Code: plan.Code(remedy.CodeOf(cause)), Reason: change.Reason, Error: cause.Error(), Before: change.Before, After: change.After}
 	if _, err := v.record(ctx, entry); err != nil {
 		return err
 	}

@@ -302,6 +302,7 @@ type HoldQuery struct {
 	ID      string // empty: any
 	Person  string // holds with an entry of that person, and of them no other entries
 	Waiting bool   // only entries that wait and have not expired, and holds with such
+	Open    bool   // only entries that wait, be it past their time, or were approved and have not gone yet
 	Limit   int    // of holds; zero: 100
 }
 

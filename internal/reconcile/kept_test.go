@@ -210,6 +210,16 @@ var kept = map[string]struct {
 		empty 0 0
 		twin 0 0
 	`},
+	"somebody comes back without an event while they are held": {apiSync, `
+		hire 0 0
+		meanwhile 0 0
+		work 0 0
+		away 2 0
+		deliver 0 0
+		work 0 0
+		status 0 0
+		wait 6 0
+	`},
 	"the answer is lost, the search lags, and the person seems to have left": {hookCreate, `
 		create-fault 0 1
 		lag 3 0

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -222,14 +220,18 @@ var modes = map[string][]mode{
 	"HookOnly": {{policy: plan.CreateOnly}, {policy: plan.UpsertOnly}},
 }
 
+// usualSeed is that of the histories that are played if no seed is given, so that
+// what fails is the doing of whoever has changed something. "make model" plays others.
+const usualSeed = "20261125"
+
 // TestModel plays random histories of the org, the channel, Amazon Connect, the
 // people who decide, the process and the clock, -rapid.checks of them with access
 // to Okta's API and as many without. A history that fails is printed as short as
 // it can be made, for TestHistories to keep.
 func TestModel(t *testing.T) {
 	seed := flag.Lookup("rapid.seed")
-	if seed.Value.String() == "0" { // so that it can be told of a run that succeeds, too
-		if err := seed.Value.Set(strconv.FormatUint(uint64(rand.Uint32())+1, 10)); err != nil {
+	if seed.Value.String() == "0" {
+		if err := seed.Value.Set(usualSeed); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -176,7 +176,7 @@ func (e *Engine) Stay(ctx context.Context, stays ...Stay) error {
 		return fmt.Errorf("put a stay on people: %w", err)
 	}
 	for _, s := range stays {
-		entry := Entry{Time: e.Now(), Kind: EntryRejected, Person: s.Person, By: s.Who, Reason: "to be left alone until " + s.Until.UTC().Format(time.RFC3339) + ": " + s.Why, Trigger: TriggerPeople}
+		entry := Entry{Time: e.Now(), Kind: EntryStay, Person: s.Person, By: s.Who, Reason: "to be left alone until " + s.Until.UTC().Format(time.RFC3339) + ": " + s.Why, Trigger: TriggerPeople}
 		if err := e.Journal.Record(ctx, entry); err != nil {
 			return fmt.Errorf("write the journal: %w", err)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"connectroster/internal/plan"
+	"connectroster/internal/remedy"
 )
 
 // Proposal is a plan with what people need to judge it. Making one changes
@@ -26,10 +27,30 @@ type Proposal struct {
 	Agents   int            `json:"agents"`           // of this deployment that were read
 	Changes  []Proposed     `json:"changes"`
 	Refusals []plan.Refusal `json:"refusals"`
+	Orphans  []Orphan       `json:"orphans,omitempty"` // of plans for everybody
 
 	Catalogs map[string]plan.Catalog `json:"-"` // by instance, to show names
 
 	firsts map[string]string // First, by instance
+}
+
+// Orphan is an agent of this deployment whose owner the directory does not know.
+type Orphan struct {
+	Instance string     `json:"instance,omitempty"`
+	Agent    string     `json:"agent"`            // Connect UserId
+	Person   string     `json:"person,omitempty"` // Okta user id; empty: its tags name nobody
+	State    plan.State `json:"state"`
+}
+
+// orphans gives those among the agents of an instance.
+func (e *Engine) orphans(instance string, agents []plan.Agent, gone map[string]bool) []Orphan {
+	var out []Orphan
+	for _, a := range agents {
+		if a.Deployment == e.Settings.Deployment && (a.Owner == "" || gone[a.Owner]) {
+			out = append(out, Orphan{Instance: instance, Agent: a.ID, Person: a.Owner, State: a.State})
+		}
+	}
+	return out
 }
 
 // Proposed is a change, under the name by which it is approved.
@@ -92,12 +113,18 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 		}
 		out.First = cmp.Or(out.First, out.firsts[at.Name])
 	}
-	if err := e.leavers(ctx, &w); err != nil {
+	unread, err := e.leavers(ctx, &w)
+	if err != nil {
 		return err
 	}
 	out.Looked = len(w.people)
+	gone := map[string]bool{}
+	for _, p := range w.people {
+		gone[p.ID] = p.Status == plan.StatusGone
+	}
 	for _, at := range e.Instances {
 		agents := w.agents[at.Name]
+		out.Orphans = append(out.Orphans, e.orphans(at.Name, agents, gone)...)
 		tombstones, err := e.buried(ctx, agents)
 		if err != nil {
 			return err
@@ -116,6 +143,11 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 			}
 			seen.Agents = append(slices.Clone(agents), others...)
 			p = plan.New(e.Settings, seen)
+		}
+		for i, r := range p.Refusals {
+			if err := unread[r.Person]; err != nil {
+				p.Refusals[i].Reason = "owns an agent, but could not be read: " + err.Error() + ": left alone"
+			}
 		}
 		out.add(p)
 	}
@@ -136,10 +168,11 @@ func (s Site) others(ctx context.Context) ([]plan.Agent, error) {
 }
 
 // leavers reads those one by one who own an agent and are not listed: only so it
-// is known whether they left the groups, were deactivated or are gone.
-func (e *Engine) leavers(ctx context.Context, w *everything) error {
+// is known whether they left the groups, were deactivated or are gone. One who
+// cannot be read does not keep the others from being planned for; unread says why.
+func (e *Engine) leavers(ctx context.Context, w *everything) (unread map[string]error, err error) {
 	if !e.complete() {
-		return nil
+		return nil, nil
 	}
 	owners := map[string]bool{}
 	for _, agents := range w.agents {
@@ -149,17 +182,38 @@ func (e *Engine) leavers(ctx context.Context, w *everything) error {
 			}
 		}
 	}
+	unread = map[string]error{}
 	for _, owner := range slices.Sorted(maps.Keys(owners)) {
-		p, err := e.Directory.Person(ctx, owner)
+		p, err := e.patiently(ctx, owner)
+		_, moving := AsAfter(err)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			p = plan.Person{ID: owner, Status: plan.StatusGone}
+		case err != nil && remedy.CodeOf(err) == "" && (moving || IsTerminal(err)): // it is about this person alone
+			p, unread[owner] = plan.Person{ID: owner}, err
 		case err != nil:
-			return fmt.Errorf("read person %s, who owns an agent: %w", owner, err)
+			return nil, fmt.Errorf("read person %s, who owns an agent: %w", owner, err)
 		}
 		w.people = append(w.people, p)
 	}
-	return nil
+	return unread, nil
+}
+
+// patiently reads a person, and waits for as long as the directory's rate limit is
+// used up: after an accident there are more to be read than one window has place for.
+func (e *Engine) patiently(ctx context.Context, id string) (plan.Person, error) {
+	for {
+		p, err := e.Directory.Person(ctx, id)
+		wait, limited := AsAfter(err)
+		if !limited || remedy.CodeOf(err) != "okta_limited" {
+			return p, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return p, err
+		}
+	}
 }
 
 func (e *Engine) proposeSome(ctx context.Context, out *Proposal, people []string) error {

@@ -225,7 +225,8 @@ type directory struct {
 	scope  string
 	asked  int // questions for evidence
 	fail   error
-	panics string // the person whose reading panics
+	panics string                // the person whose reading panics
+	refuse func(id string) error // what keeps a person from being read; nil: nothing does
 }
 
 func (d *directory) Evidence(_ context.Context, q reconcile.Question) (reconcile.Evidence, error) {
@@ -266,6 +267,11 @@ func (d *directory) Person(_ context.Context, id string) (plan.Person, error) {
 	}
 	if d.fail != nil {
 		return plan.Person{}, d.fail
+	}
+	if d.refuse != nil {
+		if err := d.refuse(id); err != nil {
+			return plan.Person{}, err
+		}
 	}
 	p, ok := d.people[id]
 	if !ok {

@@ -100,6 +100,9 @@ func (e *Engine) sweep(ctx context.Context) (Swept, error) {
 		}
 		out.Agents += len(w.agents[at.Name])
 	}
+	if err := e.overtaken(ctx, requests); err != nil {
+		return out, err
+	}
 	sorted := slices.SortedFunc(maps.Values(requests), func(a, b Request) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Person, b.Person))
 	})
@@ -121,6 +124,23 @@ func (e *Engine) sweep(ctx context.Context) (Swept, error) {
 	out.People, out.Changes = len(w.people), len(requests)
 	out.Took = e.Now().Sub(out.Started)
 	return out, e.note(ctx, noteSweep, out)
+}
+
+// overtaken asks for those about whom something waits for approval or lies in wait
+// for another day, though the sweep wants nothing of them: their looks withdraw it.
+func (e *Engine) overtaken(ctx context.Context, requests map[string]Request) error {
+	holds, err := e.Guard.Holds(ctx, HoldQuery{Open: true, Limit: 1 << 20})
+	if err != nil {
+		return fmt.Errorf("read what is held: %w", err)
+	}
+	for _, h := range holds {
+		for _, entry := range h.Entries {
+			if _, asked := requests[entry.Person]; !asked {
+				requests[entry.Person] = Request{Person: entry.Person, Priority: Routine, Trigger: TriggerSweep}
+			}
+		}
+	}
+	return nil
 }
 
 // first tells why whatever this sweep wants to remove in an instance must be

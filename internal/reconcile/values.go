@@ -159,7 +159,7 @@ type Entry struct {
 	Kind     EntryKind     `json:"kind"`
 	Action   plan.Action   `json:"action,omitempty"` // for EntryChange, EntryFailure and EntryHold
 	Fields   []plan.Field  `json:"fields,omitempty"` // what was written
-	Code     plan.Code     `json:"code,omitempty"`   // for EntryRefusal
+	Code     plan.Code     `json:"code,omitempty"`   // for EntryRefusal, and EntryFailure where the catalogue of remedies knows the error
 	Reason   string        `json:"reason"`
 	Trigger  Trigger       `json:"trigger,omitempty"`
 	Event    string        `json:"event,omitempty"`
@@ -180,13 +180,16 @@ type EntryKind string
 
 // The kinds of entry.
 const (
-	EntryChange   EntryKind = "change"   // a change was made
-	EntryRefusal  EntryKind = "refusal"  // something will not be done
-	EntryFailure  EntryKind = "failure"  // a change was given up; see Error
-	EntryHold     EntryKind = "hold"     // a change waits for somebody to decide
-	EntryApproved EntryKind = "approved" // somebody approved a change
-	EntryRejected EntryKind = "rejected" // somebody rejected a change, or put a stay on a person
-	EntryAnchor   EntryKind = "anchor"   // a digest over the ends of all chains, of no person
+	EntryChange    EntryKind = "change"    // a change was made
+	EntryRefusal   EntryKind = "refusal"   // something will not be done
+	EntryFailure   EntryKind = "failure"   // a change was given up; see Error
+	EntryHold      EntryKind = "hold"      // a change waits for somebody to decide
+	EntryApproved  EntryKind = "approved"  // somebody approved a change
+	EntryRejected  EntryKind = "rejected"  // somebody rejected a change
+	EntryStay      EntryKind = "stay"      // somebody put a stay on a person, or ended it
+	EntryDropped   EntryKind = "dropped"   // somebody gave a dead letter up for good
+	EntryForgotten EntryKind = "forgotten" // somebody had erased what is personal of a person
+	EntryAnchor    EntryKind = "anchor"    // a digest over the ends of all chains, of no person
 )
 
 // Query selects entries of the journal.

@@ -128,6 +128,11 @@ var checks = []Entry{
 		Do:    "ask AWS for a larger quota (Service Quotas, Amazon Connect, Users per instance), or delete users that nobody needs",
 	},
 	{
+		Code: "connect_refusals", Kind: Check, Means: "AWS has refused none of the daemon's calls",
+		Cause: "The policy of the role lacked an action at some time since the start, or its conditions did not fit; or the credentials had expired. This is what tells whether agents may be changed.",
+		Do:    "add the operations that are named to the policy, as connect:NAME; docs/configuration.md has a policy that is enough. Restart the daemon to count anew",
+	},
+	{
 		Code: "connect_rate", Kind: Check, Means: "calls to Amazon Connect are not throttled",
 		Cause: "Other programs of the same AWS account use the same quota of calls, or connect.rate is higher than what AWS allows.",
 		Do:    "lower connect.rate to leave the others their part, or ask AWS for a higher quota",
@@ -163,7 +168,7 @@ var checks = []Entry{
 		Do:    "connectroster dead shows why; mend it, then connectroster dead replay USER or dead replay --all",
 	},
 	{
-		Code: "holds", Kind: Check, Means: "nothing waits for approval",
+		Code: "open_holds", Kind: Check, Means: "nothing waits for approval",
 		Cause: "More would be taken from people than the guard lets go by itself.",
 		Do:    "decide: connectroster holds show, then connectroster holds approve or reject",
 	},

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	driver "modernc.org/sqlite"
+
+	"connectroster/internal/remedy"
 )
 
 // ErrLocked says that another process has the database open.
@@ -33,21 +35,22 @@ func explain(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &failure) {
 		return err
 	}
+	say := func(code, what string) error { return remedy.Mark(code, fmt.Errorf(what+": %w", err)) }
 	switch failure.Code() & 0xff {
 	case codeNotADB:
-		return fmt.Errorf("the file is not a SQLite database: %w", err)
+		return say("database_foreign", "the file is not a SQLite database")
 	case codeCorrupt:
-		return fmt.Errorf("the database is damaged, restore it from a backup: %w", err)
+		return say("database_damaged", "the database is damaged, restore it from a backup")
 	case codeFull:
-		return fmt.Errorf("no space left for the database: %w", err)
+		return say("database_full", "no space left for the database")
 	case codeReadOnly, codePerm:
-		return fmt.Errorf("the database cannot be written to: %w", err)
+		return say("database_unwritable", "the database cannot be written to")
 	case codeCantOpen:
-		return fmt.Errorf("the database file cannot be opened: %w", err)
+		return say("database_unwritable", "the database file cannot be opened")
 	case codeBusy:
-		return fmt.Errorf("another program holds the database: %w", err)
+		return say("database_locked", "another program holds the database")
 	case codeIOErr:
-		return fmt.Errorf("the disk under the database fails: %w", err)
+		return say("database_damaged", "the disk under the database fails")
 	}
 	return err
 }

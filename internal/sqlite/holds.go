@@ -121,6 +121,9 @@ func holdsQuery(q reconcile.HoldQuery, now int64) (query string, args []any) {
 	if q.Waiting {
 		wanted, args = append(wanted, `e.state = 'waiting' AND e.expires > ?`), append(args, now)
 	}
+	if q.Open {
+		wanted = append(wanted, `e.state IN ('waiting', 'approved')`)
+	}
 	condition := strings.Join(wanted, ` AND `)
 	chosen := `SELECT DISTINCT e.hold AS id FROM hold_entries e WHERE ` + condition
 	if len(wanted) == 1 {

@@ -5,6 +5,8 @@ package sqlite
 import (
 	"fmt"
 	"os"
+
+	"connectroster/internal/remedy"
 )
 
 // lock makes this process the only one that works on the database at path: the
@@ -13,7 +15,7 @@ import (
 func lock(path string) (*os.File, error) {
 	name := path + ".lock"
 	if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("%w by another process (lock file %s): stop that process first, or give this one a database of its own", ErrLocked, name)
+		return nil, remedy.Mark("database_locked", fmt.Errorf("%w by another process (lock file %s): stop that process first, or give this one a database of its own", ErrLocked, name))
 	}
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

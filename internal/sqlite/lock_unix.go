@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"connectroster/internal/remedy"
 )
 
 // lock makes this process the only one that works on the database at path. The
@@ -26,8 +28,8 @@ func lock(path string) (*os.File, error) {
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}
-		return nil, fmt.Errorf("%w by process %s (lock file %s): stop that process first, or give this one a database of its own",
-			ErrLocked, pid(holder), name)
+		return nil, remedy.Mark("database_locked", fmt.Errorf("%w by process %s (lock file %s): stop that process first, or give this one a database of its own",
+			ErrLocked, pid(holder), name))
 	}
 	// The id is a help to people; on a full disk there is none.
 	if err := f.Truncate(0); err == nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"connectroster/internal/reconcile"
+	"connectroster/internal/remedy"
 )
 
 //go:embed migrations/*.sql
@@ -181,7 +182,7 @@ func resolve(path string) (string, error) {
 	info, err := os.Stat(filepath.Dir(path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("the folder %s does not exist: create it first", filepath.Dir(path))
+		return "", remedy.Mark("database_folder", fmt.Errorf("the folder %s does not exist: create it first", filepath.Dir(path)))
 	case err != nil:
 		return "", err
 	case !info.IsDir():
@@ -230,6 +231,10 @@ func inspect(ctx context.Context, path string) error {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
+	return inspectOpen(ctx, db)
+}
+
+func inspectOpen(ctx context.Context, db *sql.DB) error {
 	var id, tables int
 	if err := db.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&id); err != nil {
 		return err
@@ -238,7 +243,7 @@ func inspect(ctx context.Context, path string) error {
 		return err
 	}
 	if id != applicationID && tables > 0 {
-		return errors.New("the file is a SQLite database of another program; it was left alone")
+		return remedy.Mark("database_foreign", errors.New("the file is a SQLite database of another program; it was left alone"))
 	}
 	if tables == 0 {
 		return nil
@@ -266,7 +271,7 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		return fmt.Errorf("read schema version: %w", err)
 	}
 	if have > want {
-		return fmt.Errorf("the database has schema %d and this version of the program knows only up to %d: run the newer version, or restore a backup from before the upgrade", have, want)
+		return newer(have, want)
 	}
 	if have == want {
 		return nil

@@ -251,7 +251,7 @@ func testGuardRest(f *fixture) {
 	for i := range 5 { // what was measured once is not counted again
 		f.granted(fmt.Sprint("m", i), move)
 	}
-	f.held("H2", "more than 5 moves in 15m0s", "m5", move)
+	f.held("H2", "more than 5 moves in 15 minutes", "m5", move)
 	f.granted("a", move, later)
 	f.must(f.Stay(f.Context(), reconcile.Stay{Person: "b", Who: "eve", Why: "on leave", Since: f.clock.Now(), Until: f.clock.Now().Add(time.Hour)}))
 	f.same("somebody who stays", f.reserve("b", move, rest).State, reconcile.ReservationStayed)

@@ -172,7 +172,7 @@ func (m *Memory) Holds(_ context.Context, q reconcile.HoldQuery) ([]reconcile.Ho
 	for _, h := range slices.Backward(m.holds) {
 		for _, e := range m.held {
 			waits := e.State == reconcile.HoldWaiting && now.Before(e.Expires)
-			if e.Hold != h.ID || q.ID != "" && q.ID != h.ID || q.Person != "" && q.Person != e.Person || q.Waiting && !waits {
+			if e.Hold != h.ID || q.ID != "" && q.ID != h.ID || q.Person != "" && q.Person != e.Person || q.Waiting && !waits || q.Open && !e.Open() {
 				continue
 			}
 			h.Entries = append(h.Entries, entryCopy(e))

@@ -297,12 +297,13 @@ func (m *guardModel) advance(t *rapid.T) {
 // check compares everything that the backend shows with the model.
 func (m *guardModel) check(t *rapid.T) {
 	now := m.clock.Now()
-	for _, q := range []reconcile.HoldQuery{{Limit: 1000}, {Waiting: true, Limit: 1000}, {Person: "a"}, {ID: "H1"}} {
+	for _, q := range []reconcile.HoldQuery{{Limit: 1000}, {Waiting: true, Limit: 1000}, {Open: true, Limit: 1000}, {Person: "a"}, {ID: "H1"}} {
 		var want []reconcile.Hold
 		for _, h := range slices.Backward(m.holds) {
 			for _, e := range m.entries {
 				waits := e.State == reconcile.HoldWaiting && e.Expires.After(now)
-				if e.Hold == h.ID && (!q.Waiting || waits) && (q.Person == "" || q.Person == e.Person) && (q.ID == "" || q.ID == h.ID) {
+				open := e.State == reconcile.HoldWaiting || e.State == reconcile.HoldApproved
+				if e.Hold == h.ID && (!q.Waiting || waits) && (!q.Open || open) && (q.Person == "" || q.Person == e.Person) && (q.ID == "" || q.ID == h.ID) {
 					h.Entries = append(h.Entries, *e)
 				}
 			}

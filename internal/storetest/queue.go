@@ -352,7 +352,7 @@ func testManyAtOnce(f *fixture) {
 
 // testManyRows takes 300 people in order out of 10,000.
 func testManyRows(f *fixture) {
-	const rows, batch = 10_000, 1000
+	rows, batch, claims := f.scaled(10_000), f.scaled(1000), f.scaled(300)
 	start := f.clock.Now()
 	for i := 0; i < rows; i += batch {
 		var requests []reconcile.Request
@@ -370,7 +370,7 @@ func testManyRows(f *fixture) {
 		f.clock.Advance(time.Second)
 	}
 	var last reconcile.Work
-	for range 300 {
+	for range claims {
 		w, err := f.Claim(f.Context(), time.Minute)
 		if err != nil {
 			f.Fatal(err)
@@ -388,7 +388,7 @@ func testManyRows(f *fixture) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.same("backlog", b, reconcile.Backlog{Due: rows*3/4 - 300, Waiting: rows / 4, Working: 300, Oldest: start})
+	f.same("backlog", b, reconcile.Backlog{Due: rows*3/4 - claims, Waiting: rows / 4, Working: claims, Oldest: start})
 }
 
 func testPeople(f *fixture) {

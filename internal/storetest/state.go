@@ -109,7 +109,7 @@ func testAllFacts(f *fixture) {
 	}
 	var want []reconcile.Fact
 	var requests []reconcile.Request
-	for i := range 1100 {
+	for i := range f.scaled(1100) {
 		person := fmt.Sprintf("p%04d", i)
 		var facts []reconcile.Fact
 		for g := range i % 4 {
@@ -132,7 +132,7 @@ func testAllFacts(f *fixture) {
 			f.Fatal(err)
 		}
 		got = append(got, fact)
-		if len(got) == 700 { // the backend goes on while somebody reads
+		if len(got) == f.scaled(700) { // the backend goes on while somebody reads
 			f.ask(reconcile.Request{Person: "z"})
 		}
 	}

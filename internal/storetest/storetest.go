@@ -85,6 +85,19 @@ type Tamperer interface {
 	TamperHead(t *testing.T, person string, head reconcile.Head)
 }
 
+// Slow is a Backend whose tests run against something that takes milliseconds for
+// what the real thing does in none. The tests with thousands of rows divide their
+// numbers by Slow.
+type Slow interface{ Slow() int }
+
+// scaled is a number of rows as this backend can take it.
+func (f *fixture) scaled(n int) int {
+	if slow, ok := f.Backend.(Slow); ok {
+		return n / slow.Slow()
+	}
+	return n
+}
+
 // Run runs the suite. Open gives an empty backend that takes its time from now;
 // the suite closes it.
 func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Backend) {

@@ -7,11 +7,14 @@
   whole table, made when the transaction began, and so undoes what others wrote
   meanwhile. Copying all for every transaction also takes seconds for a table of
   some thousand items.
-- A query looks at its own partition, where moto sorts the whole table first. That
-  is for speed alone.
+- An update whose words were carried out before is carried out again in fewer
+  steps. moto walks over its parts again and again, for some 30 ms.
+- A query looks at its own partition, where moto sorts the whole table first. The last
+  two are for speed alone.
 """
 
 import copy
+import re
 import sys
 import threading
 
@@ -66,6 +69,42 @@ def transact(self, transact_items):
 
 
 backend.transact_write_items = transact
+
+update_item, seen = backend.update_item, set()
+clause = re.compile(r"(SET|ADD|REMOVE) (.*?)(?= (?:SET|ADD|REMOVE) |$)")
+
+
+def update(self, table_name, key, update_expression, expression_attribute_names, expression_attribute_values, **more):
+    condition = more.get("condition_expression")
+    names, values = expression_attribute_names or {}, expression_attribute_values or {}
+    plain = (update_expression or "(") + " " + str(sorted(names))
+    if "(" in plain or plain not in seen or more.get("attribute_updates") or more.get("expected"):
+        seen.add(plain)
+        return update_item(self, table_name, key, update_expression, names, values, **more)
+    table = self.get_table(table_name)
+    pk, sk = DynamoType(key["pk"]), DynamoType(key["sk"])
+    item = table.get_item(pk, sk)
+    if not models.get_filter_expression(condition, names, values).expr(item):
+        wanted = more.get("return_values_on_condition_check_failure") == "ALL_OLD" and item is not None
+        raise models.ConditionalCheckFailed(item=item.to_json()["Attributes"] if wanted else None)
+    if item is None:
+        table.put_item(key)
+        item = table.get_item(pk, sk)
+    for word, parts in clause.findall(update_expression):
+        for part in parts.split(", "):
+            name, _, value = part.replace(" = ", " ").partition(" ")
+            name = names[name]
+            if word == "SET":
+                item.attrs[name] = DynamoType(values[value])
+            elif word == "ADD":
+                before = int(item.attrs[name].value) if name in item.attrs else 0
+                item.attrs[name] = DynamoType({"N": str(before + int(values[value]["N"]))})
+            else:
+                item.attrs.pop(name, None)
+    return item
+
+
+backend.update_item = update
 
 query, all_items = tables.Table.query, tables.Table.all_items
 

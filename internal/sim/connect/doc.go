@@ -4,7 +4,8 @@
 // [Instance]. It knows the whole life of an agent: the user operations,
 // proficiencies, the hierarchy, presence, quick connects, tags and the catalogue
 // an agent refers to; [Instance.Operations] names them. An operation it lacks is
-// answered with UnknownOperationException.
+// answered with UnknownOperationException. Beside it stands GetServiceQuota of
+// Service Quotas, for the quota of users: POST / with its X-Amz-Target.
 //
 // It is strict where the documentation is clear (constraints, existence of
 // referenced ids, mutual exclusions, request rates) and has a switch in
@@ -28,6 +29,9 @@
 //     whole; an unknown attribute or value is ResourceNotFoundException.
 //   - All conditions of one ListCondition must hold for the same proficiency. A
 //     comparison with one bound takes it from MinValue or MaxValue.
+//   - The level of a proficiency is called limit in a NumberCondition, after the
+//     type of its bounds in the service model, ProficiencyLimitValue. Another name
+//     is refused.
 //   - Agents begin offline. GetCurrentUserData leaves out those who are offline
 //     and have no contact, and wants exactly one filter besides ContactFilter.
 //   - Every contact fills a slot of its channel, after-contact work (ENDED) too.
@@ -40,43 +44,8 @@
 //
 // Everything below /_sim/ is the simulator's own and speaks JSON. It has no
 // authentication: serve it on loopback only. Durations are Go strings ("250ms").
-// A refused request answers 4xx with {"error": "..."}.
-//
-//	GET    /_sim/                          the routes, the instance and its catalogue
-//	GET    /_sim/stats                     [Stats]
-//	GET    /_sim/ledger?after=SEQ          accepted writes ([Entry]) after SEQ, oldest first
-//	GET    /_sim/agents                    every agent ([Agent], the shape DescribeUser answers)
-//	POST   /_sim/agents                    an administrator adds an agent: {"Username": "...", "Tags": {...}}
-//	GET    /_sim/agents/{id}               one agent
-//	PATCH  /_sim/agents/{id}               changes the members given, as a supervisor does; lists and
-//	                                       Tags are replaced as a whole, "HierarchyGroupId": "" takes it out
-//	DELETE /_sim/agents/{id}               removes it
-//	GET    /_sim/agents/{id}/presence      [Presence]
-//	PUT    /_sim/agents/{id}/presence      {"Status": "Available"}; with contacts, the next status
-//	POST   /_sim/agents/{id}/contacts      makes it busy: a [Contact], no body is a call; answers its ContactId
-//	PATCH  /_sim/contacts/{id}             {"State": "ENDED"}
-//	DELETE /_sim/contacts/{id}             the agent is done with it
-//	GET    /_sim/quick-connects            every [QuickConnect], orphans too
-//	POST   /_sim/quick-connects            {"Name": "...", "Agent": "its id"}
-//	DELETE /_sim/quick-connects/{id}       removes it
-//	GET    /_sim/routing-profiles          the catalogue of [CatalogEntry]; likewise security-profiles,
-//	                                       hierarchy-groups, agent-statuses
-//	POST   /_sim/routing-profiles          {"Name": "...", "Queues": []}; hierarchy-groups take "Parent",
-//	                                       security-profiles "Permissions"
-//	PATCH  /_sim/routing-profiles/{id}     renames or changes an entry
-//	DELETE /_sim/routing-profiles/{id}     removes an entry, even one in use
-//	GET    /_sim/predefined-attributes     every [PredefinedAttribute]
-//	POST   /_sim/predefined-attributes     {"Name": "language", "Values": ["de", "en"]}
-//	PATCH  /_sim/predefined-attributes/{name}
-//	DELETE /_sim/predefined-attributes/{name}
-//	PUT    /_sim/denied/{operation}        takes an operation away from the caller: AccessDeniedException
-//	DELETE /_sim/denied/{operation}        gives it back; /_sim/denied gives all back
-//	GET    /_sim/settings                  [Settings]
-//	PATCH  /_sim/settings                  changes the members given
-//	GET    /_sim/faults                    the fault plan with what is left of it
-//	POST   /_sim/faults                    adds one [Fault] or a list of them
-//	DELETE /_sim/faults                    clears the plan
-//	POST   /_sim/reset                     back to a fresh instance with the settings it started with
+// A refused request answers 4xx with {"error": "..."}. control.txt lists the
+// routes, and GET /_sim/ gives them with the instance and its catalogue.
 //
 // Profiles and groups in a body may be given by id, ARN or name, groups by path
 // ("EMEA/Support"). What is done here does not enter the ledger, which holds

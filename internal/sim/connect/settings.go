@@ -50,6 +50,8 @@ type Settings struct {
 	MergeIdentity bool `json:"merge_identity"`
 	// Quota is the number of agents the instance may hold; 0 is no limit.
 	Quota int `json:"quota"`
+	// QuotaHidden keeps Service Quotas from telling the quota: AccessDeniedException.
+	QuotaHidden bool `json:"quota_hidden,omitempty"`
 	// ChannelTwins lets DescribeUser and SearchUsers answer a list per channel
 	// for everything that PhoneConfig says; otherwise they answer the lists that
 	// were set. Undocumented.
@@ -92,6 +94,8 @@ type Settings struct {
 	// Jitter more.
 	Latency time.Duration `json:"latency"`
 	Jitter  time.Duration `json:"jitter"`
+	// ClockAhead is by how much the clock is ahead of which the header Date tells.
+	ClockAhead time.Duration `json:"clock_ahead"`
 	// RequireSignature refuses calls without a well-formed SigV4
 	// Authorization header for the service connect in this region. The
 	// signature itself is not computed.
@@ -214,6 +218,7 @@ type settingsJSON struct {
 	TokenLife *duration `json:"token_life"`
 	Latency   *duration `json:"latency"`
 	Jitter    *duration `json:"jitter"`
+	Clock     *duration `json:"clock_ahead"`
 }
 
 func (s *Settings) wire() settingsJSON {
@@ -223,6 +228,7 @@ func (s *Settings) wire() settingsJSON {
 		TokenLife:     (*duration)(&s.TokenLife),
 		Latency:       (*duration)(&s.Latency),
 		Jitter:        (*duration)(&s.Jitter),
+		Clock:         (*duration)(&s.ClockAhead),
 	}
 }
 

@@ -73,7 +73,15 @@ func (in *Instance) apiMux() *http.ServeMux {
 
 // ServeHTTP answers Connect calls, and the control API below /_sim/.
 func (in *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	in.mu.Lock()
+	ahead := in.settings.ClockAhead
+	in.mu.Unlock()
+	if ahead != 0 {
+		w.Header().Set("Date", in.now().Add(ahead).UTC().Format(http.TimeFormat))
+	}
 	switch {
+	case asksQuota(r):
+		in.serviceQuotas(w, r)
 	case strings.HasPrefix(r.URL.EscapedPath(), "/_sim/"):
 		in.control.ServeHTTP(w, r)
 	case clean(r):

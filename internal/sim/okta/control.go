@@ -8,15 +8,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
 const maxControlBody = 64 << 20 // bytes; a list of 20,000 people takes about 4 MB
 
-// control serves /_sim/: the person at the keyboard. doc.go lists it.
+// control serves /_sim/: the person at the keyboard. control.txt lists it.
 func (o *Org) control() http.Handler {
 	mux := http.NewServeMux()
+	var routes []string
 	handle := func(pattern string, serve func(*http.Request) (any, error)) {
+		routes = append(routes, pattern)
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxControlBody)
 			v, err := serve(r)
@@ -69,6 +73,10 @@ func (o *Org) control() http.Handler {
 	handle("POST /_sim/hooks/{id}/preview", o.simPreview)
 	handle("POST /_sim/deliver", o.simDeliver)
 	handle("POST /_sim/reset", func(r *http.Request) (any, error) { return object{}, o.Reset(r.Context()) })
+	slices.Sort(routes)
+	mux.HandleFunc("GET /_sim/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, object{"routes": routes, "help": strings.Split(strings.TrimSpace(ControlRoutes), "\n")})
+	})
 	return mux
 }
 

@@ -56,40 +56,6 @@
 //
 // The endpoints under /_sim/ need no token: they are for the person at the
 // keyboard and for scripts, so bind the simulator to loopback. All speak JSON.
-// {who} is a user's id or login; a group is named by id or name.
-//
-//	POST   /_sim/people            {login, firstName, lastName, email?, status?, groups:[..], profile:{..}, job?} or a list of them
-//	GET    /_sim/people/{who}
-//	PATCH  /_sim/people/{who}      profile attributes to change; null removes one
-//	POST   /_sim/people/{who}/join | leave         {group, job?}: job makes it look like a group rule or an import
-//	POST   /_sim/people/{who}/activate | deactivate | suspend | unsuspend | reactivate | unlock | delete
-//	POST   /_sim/people/{who}/status               {status?, transitioningToStatus?}: LOCKED_OUT, RECOVERY, PASSWORD_EXPIRED, ...
-//	POST   /_sim/people/{who}/app-username         {app, userName}: no longer the login; logged, never a hook
-//	POST   /_sim/people/{who}/primary-email        {email}: logged, never a hook
-//	POST   /_sim/groups            {name, description?, type?}; type OKTA_GROUP or APP_GROUP
-//	PATCH  /_sim/groups/{group}    {name?, description?}
-//	DELETE /_sim/groups/{group}
-//	POST   /_sim/groups/{group}/empty | move       {to, percent?}: takes all members out, or moves a part of them
-//	POST   /_sim/groups/{group}/deactivate | suspend | ... | delete    all members
-//	POST   /_sim/rules             {name, expression, group}: made and switched on
-//	POST   /_sim/rules/{rule}/on | off             by id or name
-//	DELETE /_sim/rules/{rule}?removeUsers=true     with or without the memberships that it gave
-//	POST   /_sim/apps              {label?, name?, groups:[..], roles:[..]}; by default the AWS app
-//	PATCH  /_sim/apps/{app}        {roles:[..]}: what role and samlRoles take; by id or label
-//	GET    /_sim/clients           API clients
-//	POST   /_sim/clients           {clientId?, jwk or pem, kid?, scopes:[..], dpop?, roles:[..]}: the public key; kid defaults to the RFC 7638 thumbprint
-//	PATCH  /_sim/clients/{id}      {scopes?:[..], roles?:[..]}
-//	DELETE /_sim/clients/{id}, DELETE /_sim/clients/{id}/tokens
-//	POST   /_sim/clients/{id}/keys {kid?, jwk or pem}; DELETE /_sim/clients/{id}/keys/{kid}
-//	POST   /_sim/token-roles       {token, roles:[..]}: of an SSWS token, in place of SUPER_ADMIN
-//	POST   /_sim/rotate-nonce      every DPoP nonce given so far is refused
-//	GET    /_sim/faults, DELETE /_sim/faults
-//	POST   /_sim/faults            {endpoint?, id?, page?, nth?, every?, times?, kind?, status?, ...} or a list of them
-//	GET    /_sim/state             users, groups, apps, hooks, rules and clients
-//	GET    /_sim/stats             calls per endpoint, totals of deliveries and one record per attempt
-//	GET    /_sim/settings, PATCH /_sim/settings    the switches; durations in milliseconds (batchWindowMs, logDelayMs, searchLagMs, ...)
-//	GET    /_sim/idle?timeout=30s  answers when no delivery is pending; 504 when the time runs out first
-//	POST   /_sim/hooks/{id}/preview                {event?: uuid}: without one the sample with null targets is sent
-//	POST   /_sim/deliver           {hook?, events:[uuid, ..]}: one POST with exactly these events, whatever the filters say
-//	POST   /_sim/reset             back to an empty org
+// {who} is a user's id or login; a group is named by id or name. control.txt lists
+// the routes, and so does GET /_sim/.
 package okta

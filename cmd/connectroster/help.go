@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"connectroster/internal/remedy"
+)
+
+// helpCommand tells about commands, as cobra's own does, and about the codes of
+// refusals, errors, checks and alerts.
+func helpCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "help [COMMAND... | CODE | codes]",
+		Short: "Help about a command, or about the code of an error, refusal, check or alert",
+		Long: `Help about a command; or what a code means, why it comes about, and what to do: the
+code of a refusal, an error, a check of connectroster doctor, or an alert. The word
+codes lists all codes. docs/runbook.md has the same on one page.`,
+		Example: `  connectroster help plan
+  connectroster help exists_not_ours
+  connectroster help codes`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := newPrinter(cmd.OutOrStdout(), "auto")
+			if err != nil {
+				return err
+			}
+			meant, rest, unknown := cmd.Root().Find(args)
+			switch entry, known := remedy.Find(strings.Join(args, " ")); {
+			case len(args) == 0:
+				return cmd.Root().Help()
+			case unknown == nil && len(rest) == 0 && meant != cmd.Root():
+				meant.InitDefaultHelpFlag() // which shows up in its help
+				return meant.Help()
+			case known && asJSON:
+				err = p.json(entry)
+			case known:
+				p.entry(entry)
+			case len(args) == 1 && args[0] == "codes" && asJSON:
+				err = p.json(remedy.All())
+			case len(args) == 1 && args[0] == "codes":
+				p.codes()
+			default:
+				return unknownTopic(cmd.Root(), args)
+			}
+			if err != nil {
+				return err
+			}
+			return p.flush()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, of codes alone")
+	return cmd
+}
+
+// unknownTopic says of words that are neither a command nor a code what was
+// probably meant.
+func unknownTopic(root *cobra.Command, args []string) error {
+	about := root
+	for i, word := range args {
+		at := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+		if at < 0 {
+			if near := remedy.Near(strings.Join(args, " ")); i == 0 && len(near) > 0 {
+				return fmt.Errorf("there is no command and no code %q; did you mean %s?", strings.Join(args, " "), strings.Join(near, ", "))
+			}
+			return unknownWord(about, word)
+		}
+		about = about.Commands()[at]
+	}
+	return nil
+}
+
+// entry prints what is known of a code.
+func (p *printer) entry(e remedy.Entry) {
+	p.line(p.paint(bold, e.Code), p.paint(faint, "  "+string(e.Kind)))
+	p.text(plain, "", 2, e.Means)
+	p.line()
+	p.text(plain, "cause", 8, e.Cause)
+	p.text(cyan, "to do", 8, e.Do)
+	if e.Expr != "" {
+		p.text(faint, "expr", 8, e.Expr)
+	}
+}
+
+// codes lists all codes.
+func (p *printer) codes() {
+	kind := remedy.Kind("")
+	var rows []row
+	flush := func() {
+		p.table(2, rows)
+		rows = nil
+	}
+	for _, e := range remedy.All() {
+		if e.Kind != kind {
+			flush()
+			if kind != "" {
+				p.line()
+			}
+			kind = e.Kind
+			p.line(p.paint(bold, string(kind)))
+		}
+		rows = append(rows, row{cells: []string{e.Code, e.Means}})
+	}
+	flush()
+}

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"connectroster/internal/doctor"
+	"connectroster/internal/remedy"
+)
+
+// LoadCheck is the check that reads the configuration file at path. What it has
+// read is given to got; without it there is nothing else to check.
+func LoadCheck(path string, getenv func(string) string, got func(*Config)) doctor.Check {
+	return doctor.Check{
+		Name: "config", Hint: remedy.For("config").Do,
+		Run: func(context.Context) []doctor.Finding {
+			c, err := Load(path, getenv)
+			var faults Faults
+			switch {
+			case errors.As(err, &faults):
+				return found(doctor.Fail, faults)
+			case errors.Is(err, fs.ErrNotExist):
+				return []doctor.Finding{doctor.Failure("%s", err).As("config_missing").Todo("%s", remedy.For("config_missing").Do)}
+			case err != nil:
+				return []doctor.Finding{doctor.Failure("%s", err)}
+			}
+			got(c)
+			out := []doctor.Finding{doctor.Okay("%s loads: %s, policy %s, %s mode, %d rules", path, c.Name, c.Policy, c.Mode(), len(c.Rules))}
+			return append(out, found(doctor.Warn, c.Warnings)...)
+		},
+	}
+}
+
+// found makes findings of faults.
+func found(state doctor.State, faults Faults) []doctor.Finding {
+	var out []doctor.Finding
+	for _, f := range faults[:min(len(faults), maxPrinted)] {
+		seen := fmt.Sprintf("%s:%d: ", f.File, f.Line)
+		if f.Key != "" {
+			seen += f.Key + ": "
+		}
+		finding := doctor.Finding{State: state, Seen: seen + f.Problem, Do: f.Hint}
+		if state == doctor.Fail {
+			finding.Code = "config_faulty"
+		}
+		out = append(out, finding)
+	}
+	if more := len(faults) - maxPrinted; more > 0 {
+		out = append(out, doctor.Finding{State: state, Seen: fmt.Sprintf("and %d more", more)})
+	}
+	return out
+}
+
+// Checks gives what can be seen in a configuration that has loaded.
+func (c *Config) Checks() []doctor.Check {
+	check := func(name string, run func() []doctor.Finding) doctor.Check {
+		out := doctor.Check{Name: name, Run: func(context.Context) []doctor.Finding { return run() }}
+		out.Hint = remedy.For(out.Code()).Do
+		return out
+	}
+	return []doctor.Check{check("secrets", c.secretsSeen), check("mode", c.modeSeen), check("simulators", c.simulatorsSeen)}
+}
+
+func (c *Config) secretsSeen() []doctor.Finding {
+	secrets, err := c.ResolveSecrets()
+	switch {
+	case err != nil:
+		return []doctor.Finding{doctor.Failure("%s", err)}
+	case len(secrets) == 1:
+		return []doctor.Finding{doctor.Okay("one secret is accepted, in the header %s", c.Okta.Hook.Header)}
+	}
+	return []doctor.Finding{doctor.Okay("%d secrets are accepted, in the header %s: one can be changed for another", len(secrets), c.Okta.Hook.Header)}
+}
+
+func (c *Config) modeSeen() []doctor.Finding {
+	if c.APIMode() {
+		return []doctor.Finding{doctor.Okay("Okta's API is asked, and its System Log read every %s", c.Okta.CatchUp)}
+	}
+	return []doctor.Finding{doctor.Warning("hook-only mode: lost events are not found, and the agents of leavers are not removed")}
+}
+
+func (c *Config) simulatorsSeen() []doctor.Finding {
+	if host := c.loopbackOrg(); host != "" {
+		return []doctor.Finding{doctor.Warning("Okta is a program on this machine, at %s (okta.org)", host)}
+	}
+	if c.AllowLoopback {
+		return []doctor.Finding{doctor.Warning("programs on this machine may stand in for Okta and Amazon Connect (allow_loopback)")}
+	}
+	return []doctor.Finding{doctor.Okay("none is configured")}
+}
+
+// loopbackOrg gives the host of an org on this machine; empty: it is elsewhere.
+func (c *Config) loopbackOrg() string {
+	u, err := url.Parse(c.Okta.Org)
+	if err != nil {
+		return ""
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(u.Hostname(), "localhost") {
+		return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))
+	}
+	return ""
+}
