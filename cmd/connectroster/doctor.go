@@ -109,33 +109,37 @@ func (o *doctorOptions) examine(ctx context.Context, tell func(doctor.Result), l
 	defer func() { _ = daemon.close() }()
 	store := sqlite.Examine(cfg.Store.SQLite)
 	defer func() { _ = store.Close() }()
-	var alone *remote
+	checks, begin := store.Checks, func(ctx context.Context) (*remote, error) { return onScratch(ctx, cfg, store) }
+	if cfg.Store.OnAWS() {
+		checks, begin = tableChecks(cfg), func(ctx context.Context) (*remote, error) { return alone(ctx, cfg, needsStore, io.Discard) }
+	}
+	var without *remote
 	defer func() {
-		if alone != nil {
-			_ = alone.close()
+		if without != nil {
+			_ = without.close()
 		}
 	}()
 	looking("daemon")
 	cfg.Socket = socket
 	e := app.Examine(ctx, app.ExaminationConfig{
-		Config: cfg, Version: version(), HookURL: o.url, OktaToken: os.Getenv("OKTA_API_TOKEN"), Store: store.Checks, Daemon: daemon.ask,
+		Config: cfg, Version: version(), HookURL: o.url, OktaToken: os.Getenv("OKTA_API_TOKEN"), Store: checks, Daemon: daemon.ask,
 		Alone: func(ctx context.Context) (app.Ask, error) {
 			var err error
-			if alone, err = onScratch(ctx, cfg, store); err != nil {
+			if without, err = begin(ctx); err != nil {
 				return nil, err
 			}
-			return alone.ask, nil
+			return without.ask, nil
 		},
 	})
 	defer e.Close()
-	checks := e.Checks(ctx)
-	for i, c := range checks {
-		checks[i].Run = func(ctx context.Context) []doctor.Finding {
+	all := e.Checks(ctx)
+	for i, c := range all {
+		all[i].Run = func(ctx context.Context) []doctor.Finding {
 			looking(strings.TrimSpace(c.Name + " " + c.About))
 			return c.Run(ctx)
 		}
 	}
-	rest, err := doctor.Run(ctx, checks, tell)
+	rest, err := doctor.Run(ctx, all, tell)
 	for _, r := range rest.Results {
 		report.Add(r)
 	}

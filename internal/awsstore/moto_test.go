@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,9 +57,9 @@ func (m *moto) start() {
 		m.err = err
 		return
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
+	address := listener.Addr().String()
 	_ = listener.Close()
-	m.process = exec.Command("python3", "testdata/standin.py", strconv.Itoa(port))
+	m.process = exec.Command("python3", "testdata/standin.py", address)
 	var said bytes.Buffer
 	m.process.Stderr = &said
 	if m.err = m.process.Start(); m.err != nil {
@@ -71,7 +70,7 @@ func (m *moto) start() {
 		_ = m.process.Wait()
 		close(m.ended)
 	}()
-	m.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	m.url = "http://" + address
 	s, err := Open(context.Background(), m.config("setup"))
 	if err != nil {
 		m.err = err
