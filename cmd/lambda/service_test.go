@@ -39,6 +39,7 @@ type function struct {
 	dir     string
 	env     []string
 	timeout time.Duration // what an event may take
+	program string        // empty: that of the tests
 
 	calls  sync.Mutex // one event at a time
 	api    *httptest.Server
@@ -156,7 +157,10 @@ func (f *function) start() *process {
 	if p := f.process; p != nil && p.alive() {
 		return p
 	}
-	path, err := binary()
+	path, err := f.program, error(nil)
+	if path == "" {
+		path, err = binary()
+	}
 	if err != nil {
 		f.t.Fatal(err)
 	}

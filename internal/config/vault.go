@@ -35,10 +35,14 @@ const (
 // zero value is ready; it is safe for concurrent use.
 type vault struct {
 	mu     sync.Mutex
-	api    *secretsmanager.Client
+	get    getSecret // nil until the first call
 	region string
 	read   map[stored]kept
 }
+
+// getSecret is the one call that is made; to keep its whole client would link all
+// that it can do.
+type getSecret func(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
 
 // stored is one version of a secret.
 type stored struct{ name, stage string }
@@ -110,7 +114,7 @@ func (v *vault) fetch(of stored) (kept, error) {
 		return kept{}, errors.New("the region of the secret is not known: set AWS_REGION, or write the secret's ARN")
 	}
 	k := kept{at: time.Now()}
-	out, err := v.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &of.name, VersionStage: &of.stage},
+	out, err := v.get(ctx, &secretsmanager.GetSecretValueInput{SecretId: &of.name, VersionStage: &of.stage},
 		func(o *secretsmanager.Options) { o.Region = region })
 	var absent *types.ResourceNotFoundException
 	switch {
@@ -129,14 +133,14 @@ func (v *vault) fetch(of stored) (kept, error) {
 }
 
 func (v *vault) dial(ctx context.Context) error {
-	if v.api != nil {
+	if v.get != nil {
 		return nil
 	}
 	loaded, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("load the AWS configuration: %w", err)
 	}
-	v.api, v.region = secretsmanager.NewFromConfig(loaded), loaded.Region
+	v.get, v.region = secretsmanager.NewFromConfig(loaded).GetSecretValue, loaded.Region
 	return nil
 }
 
