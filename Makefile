@@ -42,6 +42,8 @@ arch: ## check who imports whom
 
 .PHONY: cdk
 cdk: ## check the deployment to AWS, without an account; needs node
+	@command -v node >/dev/null || echo "node is not here, so deploy/cdk is compiled, and none of its tests run"
+	@command -v cfn-lint >/dev/null || echo "cfn-lint is not here, so the templates of AWS are not linted"
 	cd deploy/cdk && $(GO) vet ./... && $(GO) test ./...
 
 .PHONY: check

@@ -11,6 +11,7 @@ usage: ./cleanup.sh [flags]
   --region NAME    AWS_REGION    where the stack is
   --stack NAME     the name of the stack (OktaConnectorStack)
   --name NAME      the name of the deployment, where the stack is gone already
+  --table NAME     its table, where that is not connectroster-NAME
   --delete-data    delete the table, the journal in it and the secrets too, for ever
   --yes            do not ask
 HELP
@@ -21,11 +22,11 @@ die() {
 	exit 1
 }
 
-stack=OktaConnectorStack name='' data=false yes=false
+stack=OktaConnectorStack name='' table='' data=false yes=false
 while [ $# -gt 0 ]; do
 	flag=$1
 	case "$flag" in
-	--profile | --region | --stack | --name)
+	--profile | --region | --stack | --name | --table)
 		[ -n "${2:-}" ] || die "$flag wants a value; see ./cleanup.sh --help"
 		value=$2
 		shift
@@ -36,6 +37,7 @@ while [ $# -gt 0 ]; do
 	--region) export AWS_REGION="$value" AWS_DEFAULT_REGION="$value" ;;
 	--stack) stack=$value ;;
 	--name) name=$value ;;
+	--table) table=$value ;;
 	--delete-data) data=true ;;
 	--yes | -y) yes=true ;;
 	-h | --help)
@@ -59,12 +61,13 @@ if [ "$there" = true ]; then
 	[ "$found" != None ] || die "the stack $stack is not of connectroster; name another with --stack"
 	[ -z "$name" ] || [ "$name" = "$found" ] || die "the stack $stack is of the deployment $found, and not $name"
 	name=$found
+	[ -n "$table" ] || table=$(aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='TableName'].OutputValue | [0]" --output text)
 elif [ "$data" = false ]; then
 	echo "There is no stack $stack, so nothing has to be taken away."
 	exit 0
 fi
 [[ $name =~ ^[A-Za-z0-9_.-]{1,64}$ ]] || die "there is no stack $stack to tell which data is meant: give --name"
-table=connectroster-${name//./-}
+[ -n "$table" ] || table=connectroster-${name//./-}
 secrets=("connectroster/$name/hook" "connectroster/$name/okta")
 
 [ "$there" = false ] || echo "This takes away the stack $stack of the deployment $name, with its address: Okta's deliveries fail from then on."
@@ -104,7 +107,7 @@ echo "Done. What stays:"
 if [ "$data" = true ]; then
 	echo "  a backup of the table that AWS keeps for 35 days by itself"
 else
-	echo "  the table $table, with the journal (./cleanup.sh --name $name --delete-data deletes it)"
+	echo "  the table $table, with the journal (./cleanup.sh --name $name --table $table --delete-data deletes it)"
 	echo "  the secret connectroster/$name/hook, and connectroster/$name/okta if there is one"
 fi
 echo "  the agents in Amazon Connect, with their tags (connectroster release takes those off)"

@@ -186,7 +186,8 @@ if [ "$new" = true ]; then
 		echo "connect: {instance: $ids, region: $region}"
 		echo "routing_profile: $routing"
 		echo "security_profiles: [${security//,/, }]"
-		echo "store: {aws: {table: connectroster-${name//./-}}}"
+		own=connectroster-${name//./-}
+		echo "store: {aws: {table: $own, region: $region, leavers_queue: $own-leavers.fifo, queue: $own.fifo}}"
 	} >"$config.new"
 	mv "$config.new" "$config"
 fi
@@ -195,6 +196,7 @@ echo
 echo "Building ..."
 cd "$here"
 mkdir -p bin/lambda
+rm -f bin/lambda/*.yaml
 go build -trimpath -o bin/connectroster ./cmd/connectroster
 if [ -d cmd/lambda ]; then
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o bin/lambda/bootstrap ./cmd/lambda
@@ -205,12 +207,14 @@ cp "$config" "bin/lambda/$(basename "$config")"
 echo "Looking up in Amazon Connect what the configuration names ..."
 lock=$(dirname "$config")/connectroster.lock.json
 bin/connectroster catalog --lock --config "$config" --out "$lock"
-name=$(sed -n 's/^ *"deployment": "\(.*\)",$/\1/p' "$lock")
+locked() { sed -n 's/^ *"'"$1"'": "\(.*\)",\{0,1\}$/\1/p' "$lock" | head -n 1; }
+name=$(locked deployment) table=$(locked table) stored=$(locked region)
+[ -z "$stored" ] || [ "$stored" = "$region" ] || die "the configuration keeps the store in $stored, and this deploys to $region; give --region $stored, or change store.aws.region"
 
 # What a former deployment has left is taken over as it is.
 owner() { aws cloudformation describe-stack-resources --physical-resource-id "$1" --query 'StackResources[0].StackName' --output text 2>/dev/null || true; }
-table=connectroster-${name//./-} existing=''
-if aws dynamodb describe-table --table-name "$table" >/dev/null 2>&1 && [ "$(owner "$table")" != "$stack" ]; then
+existing=''
+if [ -n "$table" ] && aws dynamodb describe-table --table-name "$table" >/dev/null 2>&1 && [ "$(owner "$table")" != "$stack" ]; then
 	existing=table
 	echo "Taking over the table $table, with its journal."
 fi

@@ -62,7 +62,7 @@ was interrupted.`,
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", "connectroster.yaml", "the configuration `file`")
 	f.StringVar(&o.socket, "socket", "", "the `path` of the daemon's socket, in place of that of the configuration")
-	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster; left out, what the hook in Okta calls is taken for it")
+	f.StringVar(&o.url, "url", "", "the https `address` at which Okta reaches connectroster, in place of okta.hook.url; without either, what the hook in Okta calls is taken for it")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.color, "color", "auto", "colours: auto, always or never; auto is for terminals, unless NO_COLOR is set")
 	return cmd
@@ -109,33 +109,37 @@ func (o *doctorOptions) examine(ctx context.Context, tell func(doctor.Result), l
 	defer func() { _ = daemon.close() }()
 	store := sqlite.Examine(cfg.Store.SQLite)
 	defer func() { _ = store.Close() }()
-	var alone *remote
+	checks, begin := store.Checks, func(ctx context.Context) (*remote, error) { return onScratch(ctx, cfg, store) }
+	if cfg.Store.OnAWS() {
+		checks, begin = tableChecks(cfg), func(ctx context.Context) (*remote, error) { return alone(ctx, cfg, needsStore, io.Discard) }
+	}
+	var without *remote
 	defer func() {
-		if alone != nil {
-			_ = alone.close()
+		if without != nil {
+			_ = without.close()
 		}
 	}()
 	looking("daemon")
 	cfg.Socket = socket
 	e := app.Examine(ctx, app.ExaminationConfig{
-		Config: cfg, Version: version(), HookURL: o.url, OktaToken: os.Getenv("OKTA_API_TOKEN"), Store: store.Checks, Daemon: daemon.ask,
+		Config: cfg, Version: version(), HookURL: o.url, OktaToken: os.Getenv("OKTA_API_TOKEN"), Store: checks, Daemon: daemon.ask,
 		Alone: func(ctx context.Context) (app.Ask, error) {
 			var err error
-			if alone, err = onScratch(ctx, cfg, store); err != nil {
+			if without, err = begin(ctx); err != nil {
 				return nil, err
 			}
-			return alone.ask, nil
+			return without.ask, nil
 		},
 	})
 	defer e.Close()
-	checks := e.Checks(ctx)
-	for i, c := range checks {
-		checks[i].Run = func(ctx context.Context) []doctor.Finding {
+	all := e.Checks(ctx)
+	for i, c := range all {
+		all[i].Run = func(ctx context.Context) []doctor.Finding {
 			looking(strings.TrimSpace(c.Name + " " + c.About))
 			return c.Run(ctx)
 		}
 	}
-	rest, err := doctor.Run(ctx, checks, tell)
+	rest, err := doctor.Run(ctx, all, tell)
 	for _, r := range rest.Results {
 		report.Add(r)
 	}
@@ -247,23 +251,13 @@ func (d *diagnosis) end(report doctor.Report) {
 }
 
 // withCode gives the text of an error with the code by which connectroster help
-// tells more about it.
+// tells more about it. Faults of a configuration say all there is to say, in lines
+// that editors read.
 func withCode(err error) string {
-	code := codeOf(err)
-	switch {
-	case code == "":
+	var faults config.Faults
+	code := remedy.CodeOf(err)
+	if code == "" || errors.As(err, &faults) {
 		return err.Error()
-	case strings.Contains(err.Error(), "\n"):
-		return err.Error() + "\n[" + code + "]"
 	}
 	return err.Error() + " [" + code + "]"
-}
-
-// codeOf gives the code of the catalogue for an error of a command.
-func codeOf(err error) string {
-	var faults config.Faults
-	if errors.As(err, &faults) {
-		return "config_faulty"
-	}
-	return remedy.CodeOf(err)
 }

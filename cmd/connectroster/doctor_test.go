@@ -101,7 +101,12 @@ func (p *patient) begin() {
 func (p *patient) sweep() {
 	p.t.Helper()
 	p.idle()
-	p.command("apply", "--yes")
+	eventually(p.t, patience, func() error { // what the daemon does meanwhile makes a plan stale
+		if out, code := p.exec(nil, "apply", "--yes", "--config", p.file()); code != 0 {
+			return fmt.Errorf("connectroster apply: exit code %d\n%s", code, out)
+		}
+		return nil
+	})
 }
 
 // command runs a command that must succeed.
@@ -170,7 +175,7 @@ func (p *patient) examine(env []string, args ...string) doctor.Report {
 func (p *patient) files() string {
 	var out strings.Builder
 	_ = filepath.WalkDir(p.dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, "-shm") { // which tells who reads
 			return nil
 		}
 		info, _ := d.Info()
@@ -339,7 +344,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 						t.Errorf("nothing says what to do: %+v", r)
 					}
 				case r.Code == code, slices.Contains(f.also, r.Code):
-				case r.Code == "daemon_away" && p.daemon == nil:
+				case p.daemon == nil && (r.Code == "daemon_away" || r.Code == "okta_deliveries"):
 				default:
 					t.Errorf("found beside it: %+v", r)
 				}

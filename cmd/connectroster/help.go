@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,11 +28,11 @@ codes lists all codes. docs/runbook.md has the same on one page.`,
 			if err != nil {
 				return err
 			}
-			meant, rest, err := cmd.Root().Find(args)
+			meant, rest, unknown := cmd.Root().Find(args)
 			switch entry, known := remedy.Find(strings.Join(args, " ")); {
 			case len(args) == 0:
 				return cmd.Root().Help()
-			case err == nil && len(rest) == 0 && meant != cmd.Root():
+			case unknown == nil && len(rest) == 0 && meant != cmd.Root():
 				meant.InitDefaultHelpFlag() // which shows up in its help
 				return meant.Help()
 			case known && asJSON:
@@ -43,7 +44,7 @@ codes lists all codes. docs/runbook.md has the same on one page.`,
 			case len(args) == 1 && args[0] == "codes":
 				p.codes()
 			default:
-				return unknownTopic(args)
+				return unknownTopic(cmd.Root(), args)
 			}
 			if err != nil {
 				return err
@@ -55,13 +56,21 @@ codes lists all codes. docs/runbook.md has the same on one page.`,
 	return cmd
 }
 
-func unknownTopic(args []string) error {
-	topic := strings.Join(args, " ")
-	near := remedy.Near(topic)
-	if len(near) == 0 {
-		return fmt.Errorf("there is no command and no code %q; connectroster --help lists the commands, connectroster help codes the codes", topic)
+// unknownTopic says of words that are neither a command nor a code what was
+// probably meant.
+func unknownTopic(root *cobra.Command, args []string) error {
+	about := root
+	for i, word := range args {
+		at := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+		if at < 0 {
+			if near := remedy.Near(strings.Join(args, " ")); i == 0 && len(near) > 0 {
+				return fmt.Errorf("there is no command and no code %q; did you mean %s?", strings.Join(args, " "), strings.Join(near, ", "))
+			}
+			return unknownWord(about, word)
+		}
+		about = about.Commands()[at]
 	}
-	return fmt.Errorf("there is no command and no code %q; did you mean %s?", topic, strings.Join(near, ", "))
+	return nil
 }
 
 // entry prints what is known of a code.

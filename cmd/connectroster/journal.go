@@ -16,6 +16,7 @@ import (
 
 	"connectroster/internal/app"
 	"connectroster/internal/reconcile"
+	"connectroster/internal/remedy"
 )
 
 // followEvery is the time between two looks for new entries.
@@ -248,6 +249,7 @@ func (r *remote) verify(ctx context.Context, p *printer, person string, asJSON b
 			who = "of person " + v.Person
 		}
 		p.text(red, "", 0, fmt.Sprintf("Entry %d %s is not genuine: %s. %s before it hold.", v.Seq, who, v.Reason, count(v.Entries, "entry", "entries")))
+		p.text(cyan, "", 0, "To do: "+remedy.For("journal_broken").Do+".")
 	}
 	if err == nil && !v.OK {
 		err = errors.Join(p.flush(), errReported)
@@ -299,7 +301,11 @@ func entryWhat(e reconcile.Entry) (string, colour) {
 	case reconcile.EntryRefusal:
 		return "refused " + string(e.Code), cyan
 	case reconcile.EntryFailure:
-		return "failed to " + string(e.Action), red
+		what := "failed to " + string(e.Action)
+		if e.Code != "" {
+			what += " (" + string(e.Code) + ")"
+		}
+		return what, red
 	case reconcile.EntryHold:
 		return "held " + string(e.Action), yellow
 	}

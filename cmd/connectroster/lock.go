@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"connectroster/internal/config"
 	"connectroster/internal/plan"
@@ -33,7 +34,18 @@ type lock struct {
 	Deletes    bool        `json:"deletes"`            // agents are deleted once the grace is over
 	Contacts   bool        `json:"waits_for_contacts"` // whether agents have a contact is asked
 	Secrets    []string    `json:"secrets"`            // names or ARNs in AWS Secrets Manager
+	Elsewhere  []string    `json:"secrets_elsewhere"`  // references to secrets that no function can look up
+	Store      lockedStore `json:"store"`
 	Instances  []locked    `json:"instances"`
+}
+
+// lockedStore names what the deployment makes for the store. Empty: the
+// configuration keeps it in a file.
+type lockedStore struct {
+	Table        string `json:"table"`
+	Region       string `json:"region"`
+	LeaversQueue string `json:"leavers_queue"`
+	Queue        string `json:"queue"`
 }
 
 // lockedFile names the configuration that the lock was made from.
@@ -109,7 +121,15 @@ func lockOf(cfg *config.Config, all []*offering) (lock, []error) {
 	l := lock{
 		Version: lockVersion, Deployment: cfg.Name, Policy: cfg.Policy, OktaAPI: cfg.APIMode(),
 		Deletes: cfg.Policy == plan.Sync && settings.Leavers.DeleteAfter > 0, Contacts: cfg.WaitForContacts > 0,
-		Secrets: append([]string{}, cfg.StoredSecrets()...),
+		Secrets: []string{}, Elsewhere: []string{},
+		Store: lockedStore{cfg.Store.AWS.Table, cfg.Store.AWS.Region, cfg.Store.AWS.LeaversQueue, cfg.Store.AWS.Queue},
+	}
+	for _, ref := range cfg.SecretReferences() {
+		if name, ok := strings.CutPrefix(ref, "secretsmanager:"); ok {
+			l.Secrets = append(l.Secrets, name)
+		} else {
+			l.Elsewhere = append(l.Elsewhere, ref)
+		}
 	}
 	var faults []error
 	for _, o := range all {

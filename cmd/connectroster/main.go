@@ -69,31 +69,17 @@ agent that they have, and holds what waits for approval.`,
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
 		catalogCommand(),
 	)
-	strictBuiltins(root)
+	strictCompletion(root)
 	return root
 }
 
-// strictBuiltins makes wrong words errors for the commands that cobra brings,
-// which else show their help as if all were well.
-func strictBuiltins(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
+// strictCompletion makes a wrong word an error for the command that cobra brings,
+// which else shows its help as if all were well.
+func strictCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
-		switch cmd.Name() {
-		case "completion":
+		if cmd.Name() == "completion" {
 			group(cmd)
-		case "help":
-			cmd.Args = func(_ *cobra.Command, args []string) error {
-				about := root
-				for _, word := range args {
-					i := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
-					if i < 0 {
-						return unknownWord(about, word)
-					}
-					about = about.Commands()[i]
-				}
-				return nil
-			}
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,13 +39,14 @@ Okta id, login or username. Okta and Amazon Connect are read, and nothing is
 written to either. The plan is grouped by action and by reason. It names people,
 since it is asked to show them.
 
-What is kept back says so: it waits in a hold, somebody put a stay on the person,
-all removals have to be approved at present, or there is no place for so many in
-the windows of the guard. What went in the last hours is not counted here, so more
-of what takes access away may be held when it is about to be made. What will not
-be done is listed with the reason and what to do about it. At the end stand the
-numbers, and how long it would take at the rate that is configured
-for Amazon Connect.
+What is kept back says so: it waits in a hold, somebody put a stay on the person, it
+has to be approved, since all removals have to at present or a group is gone or empty,
+or there is no place for so many in the windows of the guard. What went in the last
+hours is not counted here, so more of what takes access away may be held when it is
+about to be made. What will not be done is listed with the reason and what to do about
+it. At the end stand the numbers, how many removals and moves may go at once and how
+many would be held, and how long it would take at the rate that is configured for
+Amazon Connect.
 
 A plan of everybody reads both sides completely: for 10,000 agents that is some
 20 calls of SearchUsers and some 50 of Okta's API.
@@ -306,7 +308,18 @@ func (p *printer) totals(doc *app.Document) {
 		text += fmt.Sprintf(" %d of these kept back.", n)
 	}
 	p.text(bold, "", 0, text)
+	if f := doc.Forecast; f != nil && f.Held > 0 {
+		p.text(yellow, "", 0, foreseen(f))
+	}
 	p.text(plain, "", 0, effort(doc))
+}
+
+// foreseen says what the guard would make of a plan.
+func foreseen(f *app.Forecast) string {
+	if f.Go == 0 {
+		return "No removal or move may go at once; " + strconv.Itoa(f.Held) + " would be held for approval."
+	}
+	return fmt.Sprintf("%s may go at once, %d more would be held for approval.", count(f.Go, "removal or move", "removals and moves"), f.Held)
 }
 
 // effort says how long a plan would take, and which operation it waits for.

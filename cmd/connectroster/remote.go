@@ -62,18 +62,17 @@ func (o *remoteOptions) open(ctx context.Context, needs offlineNeeds, logs io.Wr
 	if o.offline && o.socket != "" {
 		return nil, errors.New("--socket is for a daemon, and --offline does without one")
 	}
-	if o.offline {
-		return o.alone(ctx, needs, logs)
+	if o.socket != "" {
+		return remoteAt(o.socket), nil
 	}
-	socket := o.socket
-	if socket == "" {
-		cfg, err := config.Load(o.config, os.Getenv)
-		if err != nil {
-			return nil, err
-		}
-		socket = cfg.Socket
+	cfg, err := config.Load(o.config, os.Getenv)
+	if err != nil {
+		return nil, err
 	}
-	return remoteAt(socket), nil
+	if o.offline || cfg.Store.OnAWS() { // a table is there for everybody
+		return alone(ctx, cfg, needs, logs)
+	}
+	return remoteAt(cfg.Socket), nil
 }
 
 // remoteAt is the API of a daemon at a socket. Nothing is sent yet.
@@ -84,25 +83,23 @@ func remoteAt(socket string) *remote {
 	return &remote{client: &http.Client{Transport: transport}, socket: socket, close: func() error { transport.CloseIdleConnections(); return nil }}
 }
 
-// alone builds the app on the locked database and serves its API in process.
-func (o *remoteOptions) alone(ctx context.Context, needs offlineNeeds, logs io.Writer) (_ *remote, err error) {
-	cfg, err := config.Load(o.config, os.Getenv)
-	if err != nil {
-		return nil, err
-	}
+// alone builds the app on the locked database, or on the table, and serves its API
+// in process.
+func alone(ctx context.Context, cfg *config.Config, needs offlineNeeds, logs io.Writer) (_ *remote, err error) {
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelError}))
-	store, err := sqlite.Open(ctx, sqlite.Config{Path: cfg.Store.SQLite, Log: log})
+	store, err := openStore(ctx, cfg, log)
 	if errors.Is(err, sqlite.ErrLocked) {
 		return nil, remedy.Mark("database_locked", fmt.Errorf("the database %s is in use, most likely by the daemon: leave --offline out to ask it, or stop it first", cfg.Store.SQLite))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+		return nil, err
 	}
 	a, err := app.New(ctx, app.Config{Config: cfg, Backend: store, Version: version(), Log: log})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	offline := app.NewOffline(a)
+	offline.Operator = callerOf(store, log)
 	shut := func() error {
 		offline.Stop()
 		return store.Close()

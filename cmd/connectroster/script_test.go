@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,8 +25,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts plays the flows of testdata/script with the real binary and the
-// simulators. Each script has addresses of its own in $OKTA, $CONNECT, $HOOK and
-// $ADMIN, and a configuration that uses them as soon as it writes one.
+// simulators. Each script has addresses of its own in $OKTA, $CONNECT, $HOOK,
+// $ADMIN and $MOTO, and a configuration that uses them as soon as it writes one.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -33,7 +34,16 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setupScript,
 		Cmds:                scriptCommands(),
+		Condition:           scriptCondition,
 	})
+}
+
+// scriptCondition knows [moto]: python3 has moto, which stands in for DynamoDB.
+func scriptCondition(name string) (bool, error) {
+	if name != "moto" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	return exec.Command("python3", "-c", "import moto.server").Run() == nil, nil
 }
 
 // scriptCommands are the commands that scripts have beside the usual ones.
@@ -54,13 +64,18 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 }
 
 func setupScript(env *testscript.Env) error {
-	addresses, err := freeAddresses(4)
+	addresses, err := freeAddresses(5)
 	if err != nil {
 		return err
 	}
-	for i, name := range []string{"OKTA", "CONNECT", "HOOK", "ADMIN"} {
+	for i, name := range []string{"OKTA", "CONNECT", "HOOK", "ADMIN", "MOTO"} {
 		env.Setenv(name, addresses[i])
 	}
+	standIn, err := filepath.Abs(filepath.Join("..", "..", "internal", "awsstore", "testdata", "standin.py"))
+	if err != nil {
+		return err
+	}
+	env.Setenv("STANDIN", standIn)
 	env.Setenv("AWS_ENDPOINT_URL_CONNECT", "http://"+addresses[1])
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "script", "AWS_SECRET_ACCESS_KEY": "script", "AWS_EC2_METADATA_DISABLED": "true",

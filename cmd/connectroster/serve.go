@@ -14,7 +14,6 @@ import (
 	"connectroster/internal/app"
 	"connectroster/internal/config"
 	"connectroster/internal/reconcile"
-	"connectroster/internal/sqlite"
 )
 
 // drain is how long a stop waits for what is in the middle.
@@ -74,15 +73,15 @@ func warn(cfg *config.Config, log *slog.Logger, out io.Writer) {
 // daemon is a started app with its backend.
 type daemon struct {
 	*app.App
-	store *sqlite.Store
+	store store
 }
 
 // start opens the backend and starts the app. On an error nothing is left
 // running.
 func start(ctx context.Context, cfg *config.Config, log *slog.Logger, observe func(reconcile.Outcome)) (*daemon, error) {
-	store, err := sqlite.Open(ctx, sqlite.Config{Path: cfg.Store.SQLite, Log: log})
+	store, err := openStore(ctx, cfg, log)
 	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+		return nil, err
 	}
 	a, err := app.New(ctx, app.Config{Config: cfg, Backend: store, Version: version(), Log: log, Observe: observe})
 	if err != nil {

@@ -2,6 +2,9 @@ package main
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -209,4 +212,67 @@ func idNamed(t *testing.T, x template, name string) string {
 	}
 	t.Fatalf("the lock of %s does not list %s", x.lock.Deployment, name)
 	return ""
+}
+
+// TestEveryCallIsAllowed reads which operations of AWS the program calls, and asks
+// whether the worker may: so that a new call is not found out in production.
+func TestEveryCallIsAllowed(t *testing.T) {
+	may := map[string]bool{}
+	for _, name := range cases {
+		for _, s := range roleOf(t, synth(t, name, nil), workHandler).statements {
+			for _, action := range list(s["Action"]) {
+				may[action.(string)] = true
+			}
+		}
+	}
+	for _, c := range []struct {
+		folder, service string
+		called          *regexp.Regexp
+		least           int
+		means           map[string][]string // actions that operations are allowed by, where it is not that of their name
+	}{
+		{"internal/connect", "connect", regexp.MustCompile(`\bapi\.([A-Z]\w+)\(ctx`), 20, map[string][]string{
+			"UntagResource": nil, // release, by an operator with credentials of their own
+		}},
+		{"internal/awsstore", "dynamodb", regexp.MustCompile(`\bdb\.([A-Z]\w+)\(ctx`), 6, map[string][]string{
+			"TransactWriteItems": {"ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"}, "TransactGetItems": {"GetItem"},
+			"BatchWriteItem": {"BatchWriteItem"},
+		}},
+		{"internal/awsstore", "sqs", regexp.MustCompile(`\bapi\.([A-Z]\w+)\(ctx`), 2, map[string][]string{
+			"GetCallerIdentity": nil, // needs no permission
+			"SendMessageBatch":  {"SendMessage"}, "DeleteMessageBatch": {"DeleteMessage"}, "ChangeMessageVisibilityBatch": {"ChangeMessageVisibility"},
+		}},
+	} {
+		files, err := filepath.Glob(filepath.Join("..", "..", c.folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range c.called.FindAllStringSubmatch(string(text), -1) {
+				found[m[1]] = true
+			}
+		}
+		if len(found) < c.least {
+			t.Errorf("%s calls %d operations of %s, so this test looks in the wrong place", c.folder, len(found), c.service)
+		}
+		for operation := range found {
+			actions, other := c.means[operation]
+			if !other {
+				actions = []string{operation}
+			}
+			for _, action := range actions {
+				if !may[c.service+":"+action] {
+					t.Errorf("%s calls %s, and the worker may not %s:%s", c.folder, operation, c.service, action)
+				}
+			}
+		}
+	}
 }

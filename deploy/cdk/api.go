@@ -49,7 +49,7 @@ func (s *stack) addAPI() {
 		Throttle: &awsapigatewayv2.ThrottleSettings{RateLimit: jsii.Number(50), BurstLimit: jsii.Number(100)},
 	})
 	log := awslogs.NewLogGroup(s.Stack, jsii.String("ApiLog"), &awslogs.LogGroupProps{
-		LogGroupName: jsii.String("/connectroster/" + s.lock.Deployment + "/api"), Retention: logRetention(s.logDays), RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+		LogGroupName: jsii.String("/aws/vendedlogs/connectroster/" + s.lock.Deployment + "/api"), Retention: logRetention(s.logDays), RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 	format, err := json.Marshal(accessLog)
 	if err != nil {

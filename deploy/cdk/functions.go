@@ -37,6 +37,9 @@ const (
 	// rate of one worker the calls about all of them fit in.
 	workSeconds = 60
 	workBatch   = 5
+	// How long a sweep may take, which is the most that Lambda gives, and how often it
+	// is asked whether it is time for one.
+	sweepMinutes = 15
 )
 
 // function is a Lambda function with its role and its log.
@@ -81,20 +84,21 @@ func (s *stack) addFunctions() {
 
 	s.wake = s.function(code, shape{id: "Wake", handler: wakeHandler, what: "wakes workers for people who are due", seconds: 50, memory: 256, reserved: 1})
 	allow(s.wake.role, rows, look, send, secrets)
-	s.schedule("WakeEvery", s.wake, awsscheduler.ScheduleExpression_Rate(awscdk.Duration_Minutes(jsii.Number(1))), awsscheduler.TimeWindow_Off())
+	s.schedule("WakeEvery", s.wake, 1)
 
 	if !s.lock.OktaAPI {
 		return // there is nothing to catch up with and nothing to sweep
 	}
 	s.catchup = s.function(code, shape{id: "CatchUp", handler: catchupHandler, what: "reads Okta's System Log for what no delivery told", seconds: 50, memory: 256, reserved: 1})
 	allow(s.catchup.role, rows, look, send, secrets)
-	s.schedule("CatchUpEvery", s.catchup, awsscheduler.ScheduleExpression_Rate(awscdk.Duration_Minutes(jsii.Number(1))), awsscheduler.TimeWindow_Off())
+	s.schedule("CatchUpEvery", s.catchup, 1)
 
-	s.sweep = s.function(code, shape{id: "Sweep", handler: sweepHandler, what: "looks at everybody", seconds: 15 * 60, memory: 512, reserved: 1})
+	s.sweep = s.function(code, shape{id: "Sweep", handler: sweepHandler, what: "looks at everybody", seconds: sweepMinutes * 60, memory: 512, reserved: 1})
 	allow(s.sweep.role, rows, look, send, secrets)
 	allow(s.sweep.role, connectAccess(s.lock, false)...)
-	s.schedule("SweepDaily", s.sweep, awsscheduler.ScheduleExpression_Cron(&awsscheduler.CronOptionsWithTimezone{Hour: jsii.String("2"), Minute: jsii.String("30")}),
-		awsscheduler.TimeWindow_Flexible(awscdk.Duration_Minutes(jsii.Number(30))))
+	// Whether it is time the function decides, by the configuration and by what is
+	// owed; so it is asked as often as it may last.
+	s.schedule("SweepEvery", s.sweep, sweepMinutes)
 }
 
 func (s *stack) function(code awslambda.Code, in shape) function {
@@ -124,14 +128,16 @@ func (s *stack) function(code awslambda.Code, in shape) function {
 	return f
 }
 
-// schedule runs a function again and again. A run that fails is not made up for:
-// the next one does what it would have done. What fails for good is kept.
-func (s *stack) schedule(id string, f function, at awsscheduler.ScheduleExpression, window awsscheduler.TimeWindow) {
+// schedule runs a function every so many minutes. A run that fails is not made up
+// for: the next one does what it would have done. What fails for good is kept. A run
+// that finds the one before still at it waits for its end.
+func (s *stack) schedule(id string, f function, minutes float64) {
 	f.ConfigureAsyncInvoke(&awslambda.EventInvokeConfigOptions{
-		RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(5)), OnFailure: awslambdadestinations.NewSqsDestination(s.unrun),
+		RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(minutes + 5)), OnFailure: awslambdadestinations.NewSqsDestination(s.unrun),
 	})
 	awsscheduler.NewSchedule(s.Stack, jsii.String(id), &awsscheduler.ScheduleProps{
-		Description: jsii.String("connectroster " + s.lock.Deployment), Schedule: at, TimeWindow: window,
+		Description: jsii.String("connectroster " + s.lock.Deployment),
+		Schedule:    awsscheduler.ScheduleExpression_Rate(awscdk.Duration_Minutes(jsii.Number(minutes))),
 		Target: awsschedulertargets.NewLambdaInvoke(f.Function, &awsschedulertargets.ScheduleTargetBaseProps{
 			DeadLetterQueue: s.unrun, RetryAttempts: jsii.Number(0), MaxEventAge: awscdk.Duration_Minutes(jsii.Number(1)),
 		}),

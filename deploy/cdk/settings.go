@@ -181,7 +181,18 @@ type lock struct {
 	Deletes   bool       `json:"deletes"`
 	Contacts  bool       `json:"waits_for_contacts"`
 	Secrets   []string   `json:"secrets"`
+	Elsewhere []string   `json:"secrets_elsewhere"`
+	Store     store      `json:"store"`
 	Instances []instance `json:"instances"`
+}
+
+// store is where the configuration says that the rows and the queues are. The stack
+// makes them under these names.
+type store struct {
+	Table        string `json:"table"`
+	Region       string `json:"region"`
+	LeaversQueue string `json:"leavers_queue"`
+	Queue        string `json:"queue"`
 }
 
 // instance is an Amazon Connect instance, and what its agents can be given.
@@ -237,12 +248,26 @@ func readLock(path string, config []byte) (*lock, error) {
 	case !slices.Contains(l.Secrets, l.hookSecret()):
 		return nil, fmt.Errorf("the configuration does not name the secret that this deployment makes for the event hook; write\n  okta: {hook: {secrets: [\"secretsmanager:%s\"]}}\nand lock it anew", l.hookSecret())
 	}
+	if len(l.Elsewhere) > 0 {
+		return nil, fmt.Errorf("the functions cannot look up the secrets %s: put them into Secrets Manager, refer to them as secretsmanager:NAME, and lock the configuration anew", strings.Join(l.Elsewhere, ", "))
+	}
+	if !l.Store.whole() {
+		return nil, fmt.Errorf("the configuration does not name a table and two queues for this deployment to make; write\n"+
+			"  store: {aws: {table: %[1]s, leavers_queue: %[1]s-leavers.fifo, queue: %[1]s.fifo}}\nand lock it anew", l.resource(""))
+	}
 	for _, in := range l.Instances {
 		if err := in.check(); err != nil {
 			return nil, fmt.Errorf("the lock %s: instance %s %s: %w; %s", path, in.Name, in.ID, err, again)
 		}
 	}
 	return &l, nil
+}
+
+// whole tells whether there is a name for everything. A queue's dead queue is called
+// like it with five characters more, and a name has 80 at most.
+func (s store) whole() bool {
+	queue := regexp.MustCompile(`^[A-Za-z0-9_-]{1,70}\.fifo$`)
+	return regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`).MatchString(s.Table) && queue.MatchString(s.Queue) && queue.MatchString(s.LeaversQueue) && s.Queue != s.LeaversQueue
 }
 
 // check keeps out what would be more than one resource in a policy.

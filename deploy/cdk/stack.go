@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"sort"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
@@ -68,7 +69,7 @@ const (
 // addStore makes what outlives the stack: the table with the journal, and the
 // secret that Okta knows.
 func (s *stack) addStore() {
-	name := s.lock.resource("")
+	name := s.lock.Store.Table
 	if s.exists("table") {
 		s.table = awsdynamodb.Table_FromTableName(s.Stack, jsii.String("Table"), jsii.String(name))
 	} else {
@@ -109,8 +110,8 @@ func (s *stack) addStore() {
 
 // addQueues makes the queues that wake workers.
 func (s *stack) addQueues() {
-	s.leavers = s.fifo("Leavers", s.lock.resource("-leavers"))
-	s.rest = s.fifo("People", s.lock.resource(""))
+	s.leavers = s.fifo("Leavers", s.lock.Store.LeaversQueue)
+	s.rest = s.fifo("People", s.lock.Store.Queue)
 	s.unrun = awssqs.NewQueue(s.Stack, jsii.String("Unrun"), &awssqs.QueueProps{
 		QueueName:       jsii.String(s.lock.resource("-unrun")),
 		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
@@ -120,6 +121,7 @@ func (s *stack) addQueues() {
 }
 
 func (s *stack) fifo(id, name string) queue {
+	name = strings.TrimSuffix(name, ".fifo")
 	props := func(name string) *awssqs.QueueProps {
 		return &awssqs.QueueProps{
 			QueueName:  jsii.String(name + ".fifo"),

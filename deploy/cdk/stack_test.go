@@ -360,6 +360,13 @@ func asynchronousPaths(t *testing.T, x template) {
 	}
 	for id, r := range schedules {
 		target := r.Properties["Target"].(map[string]any)
+		want := "rate(1 minute)"
+		if strings.HasPrefix(id, "Sweep") {
+			want = "rate(15 minutes)"
+		}
+		if got := r.Properties["ScheduleExpression"]; got != want {
+			t.Errorf("%s: %v, want %s", id, got, want)
+		}
 		if dead, _ := target["DeadLetterConfig"].(map[string]any); dead["Arn"] == nil {
 			t.Errorf("%s loses what it cannot start", id)
 		}
@@ -521,4 +528,32 @@ func list(v any) []any {
 		return v
 	}
 	return []any{v}
+}
+
+// TestNamesOfLambda: cmd/lambda goes by the same names as this stack. Its source is
+// read, since it belongs to another module.
+func TestNamesOfLambda(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("..", "..", "cmd", "lambda", "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Skip("cmd/lambda is not here, so its names cannot be compared")
+	}
+	var source strings.Builder
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			source.Write(text)
+		}
+	}
+	for _, name := range []string{
+		hookHandler, workHandler, catchupHandler, sweepHandler, wakeHandler, configVariable, workersVariable, metricNamespace, metricDimension,
+		metricEvents, metricHolds, metricOldest, metricCatchUpLag, metricDead, metricChanges, metricRefusals, metricThrottled,
+	} {
+		if !strings.Contains(source.String(), `"`+name+`"`) {
+			t.Errorf("cmd/lambda does not know %q", name)
+		}
+	}
 }

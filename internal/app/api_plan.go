@@ -46,6 +46,10 @@ func (a *App) document(ctx context.Context, people []string) (*Document, error) 
 		People: p.People, First: p.First, Looked: p.Looked, Agents: p.Agents,
 		Counts: map[plan.Action]int{}, Changes: []PlannedChange{}, Refusals: []PlannedRefusal{}, Orphans: p.Orphans, Calls: map[string]int{},
 	}
+	if err := a.foreseeCliffs(ctx, p.Changes); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	doc.Forecast = foresee(p.Changes)
 	bySite := map[string]map[string]int{}
 	for _, c := range p.Changes {
 		shown := c.After

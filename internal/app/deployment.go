@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"connectroster/internal/reconcile"
+	"connectroster/internal/remedy"
 )
 
 // noteDeployment is the note of whose deployment the store is.
@@ -32,9 +33,9 @@ func (a *App) claim(ctx context.Context) error {
 			return fmt.Errorf("look whether agents of deployment %q are left: %w", name, err)
 		}
 		if left {
-			return fmt.Errorf("the store is that of the deployment %q, which has agents, and the configuration says name: %s. "+
+			return remedy.Mark("deployment_changed", fmt.Errorf("the store is that of the deployment %q, which has agents, and the configuration says name: %s. "+
 				"Put the old name back; or, to give it another name for good, put it back, run connectroster release --all, and then change it and adopt the agents; "+
-				"or, for a second deployment beside it, name another database under store.sqlite", name, a.cfg.Name)
+				"or, for a second deployment beside it, name another database under store.sqlite", name, a.cfg.Name))
 		}
 		a.log.Info("the store had another deployment, which has no agents any more", "before", name, "now", a.cfg.Name)
 	}

@@ -163,7 +163,7 @@ func (e *Examination) org() []doctor.Check {
 	look := okta.CheckConfig{
 		OrgConfig: okta.OrgConfig{
 			Client: e.client, Deployment: cfg.Name, Groups: cfg.Groups(), App: cfg.Okta.App, API: cfg.APIMode(),
-			HookURL: e.c.HookURL, HookHeader: cfg.Okta.Hook.Header,
+			HookURL: cmp.Or(e.c.HookURL, cfg.Okta.Hook.URL), HookHeader: cfg.Okta.Hook.Header,
 		},
 		Agents: cfg.AgentGroups(), Answering: e.status != nil,
 	}

@@ -33,6 +33,10 @@ func (e *Examination) people() []doctor.Check {
 	}
 	roster := check("roster", e.roster, needs...)
 	roster.Within = planWithin
+	stored := []string{"database"}
+	if e.status == nil { // what is kept is read by an app of our own, which must come about
+		stored = append(stored, "connect settings")
+	}
 	about := func(name string, run func() []doctor.Finding) doctor.Check {
 		return check(name, func(context.Context) []doctor.Finding { return run() }, roster.Name)
 	}
@@ -42,9 +46,9 @@ func (e *Examination) people() []doctor.Check {
 		about("people", e.refused),
 		about("unowned agents", e.unowned),
 		about("orphans", e.orphans),
-		check("dead letters", e.deadLetters, "database"),
-		check("holds", e.holds, "database"),
-		check("queue", e.queue, "database"),
+		check("dead letters", e.deadLetters, stored...),
+		check("open holds", e.holds, stored...),
+		check("queue", e.queue, stored...),
 	}
 	if e.status == nil {
 		return append(checks, check("connect rate", e.ownRate, needs...))

@@ -26,9 +26,10 @@ type Document struct {
 	Counts   map[plan.Action]int `json:"counts"`
 	Changes  []PlannedChange     `json:"changes"`
 	Refusals []PlannedRefusal    `json:"refusals"`
-	Orphans  []reconcile.Orphan  `json:"orphans,omitempty"` // of plans for everybody
-	Calls    map[string]int      `json:"calls"`             // to Amazon Connect, by operation
-	ETA      float64             `json:"eta_seconds"`       // at the rate that is configured
+	Orphans  []reconcile.Orphan  `json:"orphans,omitempty"`  // of plans for everybody
+	Forecast *Forecast           `json:"forecast,omitempty"` // of what the guard says
+	Calls    map[string]int      `json:"calls"`              // to Amazon Connect, by operation
+	ETA      float64             `json:"eta_seconds"`        // at the rate that is configured
 }
 
 // PlannedChange is a change of a Document.

@@ -11,8 +11,13 @@ import (
 )
 
 // Offline serves the API within the process, without endpoints, sweeps or
-// catch-ups, for one command that has the database to itself.
+// catch-ups, for one command that has the database to itself, or a store that many
+// work on.
 type Offline struct {
+	// Operator gives who asks for something, for the journal. Nil, or an empty
+	// answer, stands for the user who runs the program. What only reads asks not.
+	Operator func(ctx context.Context) string
+
 	app     *App
 	handler http.Handler
 }
@@ -65,7 +70,11 @@ func (o *Offline) Stop() {
 // RoundTrip implements http.RoundTripper. The answer can be read while it is
 // written.
 func (o *Offline) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancel(withOperator(r.Context(), ""))
+	who := ""
+	if o.Operator != nil && r.Method != http.MethodGet {
+		who = o.Operator(r.Context())
+	}
+	ctx, cancel := context.WithCancel(withOperator(r.Context(), who))
 	body, writer := io.Pipe()
 	w := &answer{header: http.Header{}, body: writer, begun: make(chan struct{})}
 	asked := r.Clone(ctx)

@@ -100,6 +100,7 @@ type setup struct {
 	policy  string   // empty: create-only
 	persona string   // lines of YAML with further personas
 	more    string   // further lines of YAML
+	roster  string   // lines of YAML in place of the instance and the persona agent
 	okta    string   // lines of YAML below okta, in place of those for app and token
 	secrets string   // references, as a YAML list; empty: hookSecret
 	catchUp string   // empty: 10s
@@ -223,6 +224,13 @@ func (w *world) yaml() string {
 			rules += fmt.Sprintf("  - {groups: [%q], persona: agent}\n", name)
 		}
 	}
+	roster := s.roster
+	if roster == "" {
+		roster = fmt.Sprintf(`connect: {instance: %s, region: %s, profile: %s, %s}
+personas:
+  agent: {routing_profile: Basic Routing Profile, security_profiles: [Agent]}
+`, w.instance.ID(), w.instance.Region(), w.profile, or(s.rates, "rate: 1000, burst: 1000"))
+	}
 	return fmt.Sprintf(`name: test
 policy: %s
 listen: 127.0.0.1:0
@@ -234,17 +242,14 @@ okta:
 %s
   catch_up: %s
   hook: {secrets: %s}
-connect: {instance: %s, region: %s, profile: %s, %s}
-personas:
-  agent: {routing_profile: Basic Routing Profile, security_profiles: [Agent]}
-%srules:
+%s%srules:
 %s
 sweep: {at: %q, jitter: 0s}
 %s`,
 		or(s.policy, "create-only"), w.socket, w.okta.url(),
 		or(s.okta, "  auth: {token: \"env:OKTA_API_TOKEN\"}\n  app: "+agentApp),
 		or(s.catchUp, "10s"), or(s.secrets, `["env:OKTA_HOOK_SECRET"]`),
-		w.instance.ID(), w.instance.Region(), w.profile, or(s.rates, "rate: 1000, burst: 1000"), s.persona, rules,
+		roster, s.persona, rules,
 		time.Now().Add(12*time.Hour).Format("15:04"), s.more) // no daily sweep meanwhile
 }
 

@@ -8,8 +8,7 @@
 //
 // The partition key is pk, the sort key sk, both texts. There is one local index,
 // "open", by pk and the text attribute open, with all attributes. DynamoDB may
-// delete what is older than ttl says. Every pk begins with the name of the
-// deployment and a slash, so two deployments on one table never see each other.
+// delete what is older than ttl says.
 //
 //	pk             sk                 what                                  open
 //	people         person             the row of the queue                  the place in the queue
@@ -58,10 +57,11 @@ import (
 
 // Config says where the table and the queues are.
 type Config struct {
-	// Deployment is the name of this deployment. Required.
-	Deployment string
 	// Table is the name of the table. Required.
 	Table string
+	// Space is what every partition begins with, so that several stores can share a
+	// table. Empty as a rule: one table for each deployment.
+	Space string
 	// Region of the table and the queues. Empty: as the AWS configuration says.
 	Region string
 
@@ -96,18 +96,18 @@ type Config struct {
 // Store is a table and its queues. It is safe for concurrent use, by any number
 // of processes.
 type Store struct {
-	deployment string
-	table      string
-	db         *dynamodb.Client
-	http       *http.Client
-	log        *slog.Logger
-	clock      func() time.Time
-	skew       time.Duration
-	timeout    time.Duration
-	wake       chan struct{}
-	queues     *queues // nil: no messages are sent
-	ready      readiness
-	identity   identity
+	space    string
+	table    string
+	db       *dynamodb.Client
+	http     *http.Client
+	log      *slog.Logger
+	clock    func() time.Time
+	skew     time.Duration
+	timeout  time.Duration
+	wake     chan struct{}
+	queues   *queues // nil: no messages are sent
+	ready    readiness
+	identity identity
 
 	guarding turn // one change of the guard's books at a time, and one of the journal
 	writing  turn
@@ -134,8 +134,6 @@ var (
 // Open makes a Store. It calls nobody; Check tells whether the table is there.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	switch {
-	case c.Deployment == "":
-		return nil, errors.New("open the table: the deployment has no name")
 	case c.Table == "":
 		return nil, errors.New("open the table: no table is named")
 	case (c.Queue == "") != (c.LeaversQueue == ""):
@@ -157,7 +155,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		c.ProbeEvery = 5 * time.Second
 	}
 	s := &Store{
-		deployment: c.Deployment, table: c.Table, log: c.Log, clock: c.Now, skew: c.Skew, timeout: c.Timeout,
+		space: c.Space, table: c.Table, log: c.Log, clock: c.Now, skew: c.Skew, timeout: c.Timeout,
 		wake: make(chan struct{}, 1), ready: newReadiness(c.ProbeEvery), claims: map[string]*person{},
 		guarding: newTurn(), writing: newTurn(), identity: identity{turn: newTurn()},
 	}

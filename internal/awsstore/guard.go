@@ -188,8 +188,8 @@ func (s *Store) reserve(ctx context.Context, r reconcile.Removal, limits reconci
 		return answer, false, err
 	}
 	w := reconcile.Weigh(read.Books, r, limits)
-	answer = reconcile.Reservation{State: w.State, Cause: w.Cause, Stay: w.Stay}
-	if w.Spend || w.State == reconcile.ReservationHeld && read.Entry != nil {
+	answer = reconcile.Reservation{State: w.State, Cause: w.Cause, Stay: w.Stay, Hold: w.Hold}
+	if w.State == reconcile.ReservationHeld && read.Entry != nil {
 		answer.Hold = read.Entry.Hold
 	}
 	var changes []change
@@ -470,7 +470,8 @@ func (s *Store) withdraw(ctx context.Context, person, instance string) error {
 		return err
 	}
 	for _, i := range entries {
-		if state := reconcile.HoldState(i.text("state")); state == reconcile.HoldWaiting || state == reconcile.HoldApproved {
+		switch reconcile.HoldState(i.text("state")) {
+		case reconcile.HoldWaiting, reconcile.HoldApproved, reconcile.HoldRejected:
 			changes = append(changes, closeEntry(i, reconcile.HoldWithdrawn))
 		}
 	}
@@ -548,7 +549,9 @@ func (s *Store) hold(ctx context.Context, header item, q reconcile.HoldQuery, no
 	}
 	err := s.query(ctx, entries, func(i item) (bool, error) {
 		e, err := readWhole(i)
-		h.Entries = append(h.Entries, e)
+		if !q.Open || e.Open() {
+			h.Entries = append(h.Entries, e)
+		}
 		return true, err
 	})
 	slices.SortStableFunc(h.Entries, func(a, b reconcile.HoldEntry) int { return cmp.Compare(a.Person, b.Person) })
@@ -592,7 +595,8 @@ func (s *Store) holdsOf(ctx context.Context, q reconcile.HoldQuery, now int64, l
 			if err != nil {
 				return nil, err
 			}
-			if e.Hold == h.ID && (!q.Waiting || e.State == reconcile.HoldWaiting && micros(e.Expires) > now) {
+			waits := e.State == reconcile.HoldWaiting && micros(e.Expires) > now
+			if e.Hold == h.ID && (!q.Waiting || waits) && (!q.Open || e.Open()) {
 				h.Entries = append(h.Entries, e)
 			}
 		}

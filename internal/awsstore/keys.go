@@ -94,10 +94,9 @@ func (s *Store) key(kind string, parts ...string) item {
 	return item{partition: text(s.partition(kind)), sorting: text(joined(parts...))}
 }
 
-// partition names a partition. Everything is below the name of the deployment, so
-// that two of them on one table never see each other.
+// partition names a partition.
 func (s *Store) partition(kind string, of ...string) string {
-	name := s.deployment + "/" + kind
+	name := s.space + kind
 	for _, part := range of {
 		name += "/" + keyPart(part)
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,9 +57,9 @@ func (m *moto) start() {
 		m.err = err
 		return
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
+	address := listener.Addr().String()
 	_ = listener.Close()
-	m.process = exec.Command("python3", "testdata/standin.py", strconv.Itoa(port))
+	m.process = exec.Command("python3", "testdata/standin.py", address)
 	var said bytes.Buffer
 	m.process.Stderr = &said
 	if m.err = m.process.Start(); m.err != nil {
@@ -71,7 +70,7 @@ func (m *moto) start() {
 		_ = m.process.Wait()
 		close(m.ended)
 	}()
-	m.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	m.url = "http://" + address
 	s, err := Open(context.Background(), m.config("setup"))
 	if err != nil {
 		m.err = err
@@ -103,17 +102,17 @@ func (m *moto) stop() {
 	<-m.ended
 }
 
-// config is that of a deployment on the shared table.
-func (m *moto) config(deployment string) Config {
+// config is that of a store of its own on the shared table.
+func (m *moto) config(space string) Config {
 	return Config{
-		Deployment: deployment, Table: "roster", Region: "eu-central-1", Endpoint: m.url, AllowLoopback: true, Timeout: time.Minute, Attempt: time.Minute,
+		Space: space + " ", Table: "roster", Region: "eu-central-1", Endpoint: m.url, AllowLoopback: true, Timeout: time.Minute, Attempt: time.Minute,
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("AKIATEST", "secret", "")),
 	}
 }
 
-var deployments atomic.Int64
+var spaces atomic.Int64
 
-// fresh gives the configuration of a deployment that nobody has used, or skips the
+// fresh gives the configuration of a store that nobody has used, or skips the
 // test where there is no moto.
 func fresh(t *testing.T) Config {
 	t.Helper()
@@ -124,7 +123,7 @@ func fresh(t *testing.T) Config {
 	if server.err != nil {
 		t.Fatalf("start moto: %v", server.err)
 	}
-	return server.config(fmt.Sprintf("test-%d", deployments.Add(1)))
+	return server.config(fmt.Sprintf("test-%d", spaces.Add(1)))
 }
 
 func open(t *testing.T, c Config) *Store {

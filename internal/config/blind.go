@@ -31,19 +31,16 @@ func (v resolver) spared(ref string) complaint {
 // inSecretsManager begins a reference to a secret in AWS Secrets Manager.
 const inSecretsManager = "secretsmanager:"
 
-// StoredSecrets gives what follows secretsmanager: in the references to secrets
-// that lie in AWS Secrets Manager, sorted and each once.
-func (c *Config) StoredSecrets() []string {
+// SecretReferences gives all references to secrets in the configuration, sorted and
+// each once.
+func (c *Config) SecretReferences() []string {
 	refs := append([]string{c.Okta.Auth.Token, c.Okta.Auth.PrivateKey, c.Notify.Webhook, c.Connect.ExternalID}, c.Okta.Hook.Secrets...)
 	for _, in := range c.Several {
 		refs = append(refs, in.ExternalID)
 	}
-	var out []string
-	for _, ref := range refs {
-		if name, ok := strings.CutPrefix(ref, inSecretsManager); ok {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	refs = slices.DeleteFunc(refs, func(ref string) bool { // an external id may stand there as it is
+		return !strings.HasPrefix(ref, "env:") && !strings.HasPrefix(ref, "file:") && !strings.HasPrefix(ref, inSecretsManager)
+	})
+	slices.Sort(refs)
+	return slices.Compact(refs)
 }

@@ -42,6 +42,7 @@ func (r *reader) check(c *Config) {
 	if d := c.WaitForContacts; r.ok("wait_for_contacts") && (d < time.Minute || d > 24*time.Hour) {
 		r.fault("wait_for_contacts", complaint{"want 1m to 24h", "leave it out for not to wait"})
 	}
+	r.checkStoreAWS(c)
 	if strings.HasPrefix(c.Store.SQLite, ":") || strings.HasSuffix(c.Store.SQLite, "/") {
 		r.test("store.sqlite", complaint{"want the path of a file", ""})
 	}

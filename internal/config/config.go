@@ -54,8 +54,8 @@ type Config struct {
 
 	// The Unix socket through which the commands talk to the daemon. A relative
 	// path starts at the folder of the configuration file. Left out, it stands
-	// beside the database and is called like it, with `.sock` added. Systems
-	// allow no more than 103 bytes.
+	// beside the database and is called like it, with `.sock` added; with
+	// `store.aws` it is `connectroster.sock`. Systems allow no more than 103 bytes.
 	Socket string `yaml:"socket" type:"path" example:"/run/connectroster/connectroster.sock"`
 
 	// Okta, where people come from.
@@ -272,15 +272,44 @@ type Sweep struct {
 	Jitter time.Duration `yaml:"jitter" default:"30m" example:"1h"`
 }
 
-// Store says where the daemon keeps its queue, its journal and its facts.
+// Store says where the queue, the journal and the facts are kept: in a file or in
+// AWS.
 type Store struct {
 	// The path of the database file, which is created when it is missing. A
 	// relative path starts at the folder of the configuration file. It must lie
 	// on a disk of this machine, and no two daemons may use it.
 	SQLite string `yaml:"sqlite" default:"connectroster.db" type:"path" example:"/var/lib/connectroster/connectroster.db"`
 
-	_ later `yaml:"aws"`
+	// A table of Amazon DynamoDB in place of the file, for several machines or for
+	// none. The commands then work on it directly, and the journal says as whom AWS
+	// knows whoever decided something.
+	AWS StoreAWS `yaml:"aws"`
 }
+
+// StoreAWS says which table and which queues.
+type StoreAWS struct {
+	// The name of the table. Needed with `aws`; docs/adr/0009 says how it must look.
+	Table string `yaml:"table" example:"connectroster"`
+
+	// The AWS region of the table and the queues. Left out, it is whatever AWS's own
+	// settings say (`AWS_REGION`, the profile).
+	Region string `yaml:"region" example:"eu-central-1"`
+
+	// The name or the address of the FIFO queue of Amazon SQS that wakes workers for
+	// people whose access should end. Only with `queue`. Left out, workers look for
+	// themselves, as those of the daemon always do.
+	LeaversQueue string `yaml:"leavers_queue" example:"connectroster-leavers.fifo"`
+
+	// And that for everybody else.
+	Queue string `yaml:"queue" example:"connectroster.fifo"`
+
+	// The address of something in place of DynamoDB and SQS. On this machine only
+	// with `allow_loopback`.
+	Endpoint string `yaml:"endpoint" type:"address" example:"http://127.0.0.1:5000"`
+}
+
+// OnAWS tells whether the store is in AWS.
+func (s Store) OnAWS() bool { return s.AWS != StoreAWS{} }
 
 // Log says what is logged, and how.
 type Log struct {
@@ -291,9 +320,6 @@ type Log struct {
 	// `text` for people, `json` for machines.
 	Format Format `yaml:"format" default:"text" example:"json"`
 }
-
-// later marks, in its tag, the keys of a struct that a later version brings.
-type later struct{}
 
 // sealed keeps secrets from being printed along with what holds them.
 type sealed struct {
@@ -389,9 +415,12 @@ func (c *Config) setDefaults(dir string) {
 		c.Okta.CAFile = within(dir, c.Okta.CAFile)
 	}
 	c.Store.SQLite = within(dir, c.Store.SQLite)
-	if c.Socket == "" {
+	switch {
+	case c.Socket == "" && c.Store.OnAWS():
+		c.Socket = within(dir, "connectroster.sock")
+	case c.Socket == "":
 		c.Socket = c.Store.SQLite + ".sock"
-	} else {
+	default:
 		c.Socket = within(dir, c.Socket)
 	}
 	if c.Connect.Region == "" {

@@ -80,12 +80,14 @@ var (
 	externalForm = regexp.MustCompile(`^[A-Za-z0-9_+=,.@:/-]+$`)
 )
 
+var regionForm = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+
 func (r *reader) checkConnect(path string, in Connect) {
 	if r.ok(path + ".instance") {
 		r.test(path+".instance", instanceFault(in.Instance))
 	}
 	if r.ok(path + ".region") {
-		if !regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`).MatchString(in.Region) {
+		if !regionForm.MatchString(in.Region) {
 			r.fault(path+".region", complaint{"want the name of an AWS region, such as eu-central-1", ""})
 		} else if arn := arnRegion(in.Instance); arn != "" && arn != in.Region {
 			r.fault(path+".region", complaint{"is another region than that of the instance's ARN, " + arn, "leave one of them out"})

@@ -251,7 +251,6 @@ func (r *reader) structure(path string, n *yaml.Node, field reflect.Value) {
 		r.mismatch(path, n, "want keys with values ("+strings.Join(keysOf(field.Type()), ", ")+")")
 		return
 	}
-	laterKeys := laterOf(field.Type())
 	seen := map[string]bool{}
 	for key, value := range r.entries(path, n) {
 		at := join(path, key)
@@ -264,9 +263,6 @@ func (r *reader) structure(path string, n *yaml.Node, field reflect.Value) {
 				r.hideSecrets(value)
 			}
 			r.decode(at, value, field.Field(i))
-		case slices.Contains(laterKeys, key):
-			r.hide(value)
-			r.fault(at, complaint{key + " comes with a later version", "leave it out for now"})
 		default:
 			r.hide(value)
 			r.unknown(path, key, field.Type())

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"text/template"
@@ -57,7 +56,7 @@ func TestReference(t *testing.T) {
 	}
 	var out strings.Builder
 	err = page.Execute(&out, map[string]any{
-		"Smallest": smallest, "Full": full, "Faults": faults.Error(), "Keys": keys(t), "Later": laterKeys(),
+		"Smallest": smallest, "Full": full, "Faults": faults.Error(), "Keys": keys(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +129,7 @@ func TestActions(t *testing.T) {
 }
 
 // TestFull sees that the full example leaves no key out but the short form, the
-// other way to sign in to Okta, and several instances.
+// other way to sign in to Okta, several instances, and the other store.
 func TestFull(t *testing.T) {
 	t.Parallel()
 	r := newReader("full.yaml", func(string) string { return "" })
@@ -142,7 +141,7 @@ func TestFull(t *testing.T) {
 	}
 	eachKey(reflect.TypeFor[Config](), "", func(path string, _ reflect.StructField) {
 		other := path == "group" || path == "routing_profile" || path == "security_profiles" || path == "okta.auth.token" ||
-			strings.HasPrefix(path, "instances") || path == "personas.<name>.instance" || path == "rules[].instance"
+			strings.HasPrefix(path, "instances") || strings.HasPrefix(path, "store.aws") || path == "personas.<name>.instance" || path == "rules[].instance"
 		if written[path] == other {
 			t.Errorf("%s: written is %v, want %v", path, written[path], !other)
 		}
@@ -244,21 +243,6 @@ func commentsOf(file *ast.File, comments map[string]string) {
 		}
 		return true
 	})
-}
-
-// laterKeys gives the keys of later versions, with their paths.
-func laterKeys() []string {
-	root := reflect.TypeFor[Config]()
-	keys := laterOf(root)
-	eachKey(root, "", func(path string, f reflect.StructField) {
-		if inner, step := below(f.Type); inner != nil {
-			for _, k := range laterOf(inner) {
-				keys = append(keys, path+step+"."+k)
-			}
-		}
-	})
-	slices.Sort(keys)
-	return keys
 }
 
 func readText(t *testing.T, path string) string {

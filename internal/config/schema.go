@@ -28,16 +28,6 @@ func fieldOf(t reflect.Type, key string) int {
 	return -1
 }
 
-// laterOf gives the keys that a later version brings to a struct.
-func laterOf(t reflect.Type) []string {
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Type == reflect.TypeFor[later]() {
-			return strings.Fields(f.Tag.Get("yaml"))
-		}
-	}
-	return nil
-}
-
 // below gives the struct that a field holds, be it in a list or under names,
 // and how paths write the step into it.
 func below(t reflect.Type) (inner reflect.Type, step string) {
@@ -84,18 +74,7 @@ func pathOf(key string) string {
 // knownKeys gives every word that is a key somewhere.
 func knownKeys() map[string]bool {
 	known := map[string]bool{}
-	t := reflect.TypeFor[Config]()
-	for _, key := range laterOf(t) {
-		known[key] = true
-	}
-	eachKey(t, "", func(_ string, f reflect.StructField) {
-		known[f.Tag.Get("yaml")] = true
-		if inner, _ := below(f.Type); inner != nil {
-			for _, key := range laterOf(inner) {
-				known[key] = true
-			}
-		}
-	})
+	eachKey(reflect.TypeFor[Config](), "", func(_ string, f reflect.StructField) { known[f.Tag.Get("yaml")] = true })
 	return known
 }
 

@@ -372,17 +372,21 @@ func (v *visit) quota(ctx context.Context) []doctor.Finding {
 		return []doctor.Finding{doctor.Okay("Amazon Connect does not tell how many users there are")}
 	}
 	users := int(*out.ApproximateTotalCount)
+	have := fmt.Sprintf("%d users", users)
+	if users == 1 {
+		have = "1 user"
+	}
 	most, err := v.userQuota(ctx)
 	if err != nil {
-		return []doctor.Finding{doctor.Okay("%d users; how many there may be is not told: %s", users, err)}
+		return []doctor.Finding{doctor.Okay("%s; how many there may be is not told: %s", have, err)}
 	}
 	left := max(most-users, 0)
 	*v.room = Room{Known: true, Left: left}
 	switch {
 	case left == 0:
-		return []doctor.Finding{doctor.Failure("%d users, and the quota is %d: nobody can be added", users, most).As("connect_quota_full")}
+		return []doctor.Finding{doctor.Failure("%s, and the quota is %d: nobody can be added", have, most).As("connect_quota_full")}
 	case left*10 < most:
-		return []doctor.Finding{doctor.Warning("%d users of %d: %d are left", users, most, left)}
+		return []doctor.Finding{doctor.Warning("%s of %d: %d are left", have, most, left)}
 	}
-	return []doctor.Finding{doctor.Okay("%d users of %d: %d are left", users, most, left)}
+	return []doctor.Finding{doctor.Okay("%s of %d: %d are left", have, most, left)}
 }

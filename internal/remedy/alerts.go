@@ -41,7 +41,7 @@ var alerts = []Entry{
 	{
 		Code: "ConnectrosterHolds", Kind: Alert, Means: "something waits for approval",
 		Expr: `connectroster_held_changes > 0`, For: "1m",
-		Cause: "See holds.",
+		Cause: "See open_holds.",
 		Do:    "decide: connectroster holds show, then connectroster holds approve or reject",
 	},
 	{

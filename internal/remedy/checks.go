@@ -168,7 +168,7 @@ var checks = []Entry{
 		Do:    "connectroster dead shows why; mend it, then connectroster dead replay USER or dead replay --all",
 	},
 	{
-		Code: "holds", Kind: Check, Means: "nothing waits for approval",
+		Code: "open_holds", Kind: Check, Means: "nothing waits for approval",
 		Cause: "More would be taken from people than the guard lets go by itself.",
 		Do:    "decide: connectroster holds show, then connectroster holds approve or reject",
 	},

@@ -138,6 +138,11 @@ var failures = []Entry{
 		Do:    "create the folder, or mount the disk; it is never created by itself, since that would hide a missing disk",
 	},
 	{
+		Code: "deployment_changed", Kind: Error, Means: "the database is that of another deployment",
+		Cause: "The name in the configuration was changed. It stands on every agent: under another name the agents that there are would be somebody else's, and stay as they are for ever.",
+		Do:    "put the old name back; to change it for good, release all agents under the old name, change it, and adopt them; for a second deployment, name another database",
+	},
+	{
 		Code: "daemon_away", Kind: Error, Means: "no daemon answers",
 		Cause: "It does not run, or has another socket than this configuration names.",
 		Do:    "start it with connectroster serve, or give --offline to do without one",

@@ -178,12 +178,9 @@ func copyFile(to, from string) error {
 
 // examine reads a database from end to end and gives the version of its schema.
 func examine(ctx context.Context, path string, inUse bool) (schema int64, err error) {
-	if err := inspect(ctx, path); err != nil {
-		return 0, err
-	}
 	name := source(path, "query_only(1)")
-	if inUse { // its files are there, and none is made
-		name = strings.Replace(name, "?", "?"+url.Values{"mode": {"ro"}}.Encode()+"&", 1)
+	if inUse {
+		name = inPlace(path, name)
 	}
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
@@ -191,6 +188,9 @@ func examine(ctx context.Context, path string, inUse bool) (schema int64, err er
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
+	if err := inspectOpen(ctx, db); err != nil {
+		return 0, err
+	}
 	rows, err := db.QueryContext(ctx, `PRAGMA quick_check(3)`)
 	if err != nil {
 		return 0, err
@@ -220,6 +220,17 @@ func examine(ctx context.Context, path string, inUse bool) (schema int64, err er
 		return 0, fmt.Errorf("read schema version: %w", err)
 	}
 	return schema, understood(schema)
+}
+
+// inPlace makes a data source read-only in a way that leaves no file behind. A
+// database that somebody works on has a write-ahead log; without one nothing was
+// written since it was closed, and SQLite would make one just for us.
+func inPlace(path, name string) string {
+	how := url.Values{"mode": {"ro"}}
+	if _, err := os.Stat(path + "-wal"); err != nil {
+		how.Set("immutable", "1")
+	}
+	return strings.Replace(name, "?", "?"+how.Encode()+"&", 1)
 }
 
 // understood refuses a schema that a newer version of the program has made.

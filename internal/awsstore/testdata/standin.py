@@ -127,4 +127,5 @@ def own_items(self):
 
 tables.Table.query, tables.Table.all_items = narrow, own_items
 
-main(["-H", "127.0.0.1", "-p", sys.argv[1]])
+host, port = sys.argv[1].rsplit(":", 1)
+main(["-H", host, "-p", port])
