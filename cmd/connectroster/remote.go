@@ -53,7 +53,7 @@ const (
 // remote is the API of a daemon, or of this process.
 type remote struct {
 	client *http.Client
-	socket string
+	socket string // empty: the API is in this process
 	close  func() error
 }
 
@@ -160,7 +160,10 @@ func (r *remote) follow(ctx context.Context, path string, body any, line func(ap
 	for {
 		text, err := lines.ReadBytes('\n')
 		if err != nil {
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil && r.socket == "":
+				return errors.New("interrupted: what was asked for and is not done yet goes on as soon as the daemon runs; see connectroster journal --offline")
+			case ctx.Err() != nil:
 				return errors.New("interrupted: what was asked for goes on in the daemon; see connectroster journal")
 			}
 			return fmt.Errorf("the daemon's answer broke off; what was asked for goes on: see connectroster journal: %w", err)
