@@ -16,16 +16,17 @@ const root = "../.."
 // TestREADME checks what the README tells people to write and to type.
 func TestREADME(t *testing.T) {
 	t.Parallel()
-	readme, commands := pageText(t, "README.md"), pageText(t, "docs/commands.md") // commands.md is written from the program
-	settings := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(readme)
-	if settings == nil {
-		t.Fatal("the README shows no configuration")
-	}
+	commands := pageText(t, "docs/commands.md") // commands.md is written from the program
 	secret := func(string) string { return "a-secret-of-16-or-more" }
-	if _, err := config.Parse("README.md", []byte(strings.ReplaceAll("\n"+settings[1], "\n   ", "\n")), secret); err != nil {
-		t.Errorf("the configuration in the README: %v", err)
+	for _, page := range []string{"README.md", "docs/faq.md"} {
+		settings := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(pageText(t, page))
+		if settings == nil {
+			t.Fatalf("%s shows no configuration", page)
+		}
+		if _, err := config.Parse(page, []byte(strings.ReplaceAll("\n"+settings[1], "\n   ", "\n")), secret); err != nil {
+			t.Errorf("the configuration in %s: %v", page, err)
+		}
 	}
-
 	if found := namedCommands(t, "README.md", commands); found < 8 {
 		t.Errorf("the README names %d commands, want 8 or more: is the test still able to see them?", found)
 	}
@@ -36,7 +37,7 @@ func TestREADME(t *testing.T) {
 func TestPagesNameCommands(t *testing.T) {
 	t.Parallel()
 	commands := pageText(t, "docs/commands.md")
-	for page, least := range map[string]int{"docs/operations.md": 8} {
+	for page, least := range map[string]int{"docs/operations.md": 8, "docs/quickstart.md": 8, "docs/faq.md": 8, "docs/security.md": 2} {
 		if found := namedCommands(t, page, commands); found < least {
 			t.Errorf("%s names %d commands, want %d or more: is the test still able to see them?", page, found, least)
 		}
