@@ -26,7 +26,12 @@ type subject struct {
 }
 
 // Slow says that the stand-in for DynamoDB takes some 20 ms for an item.
-func (subject) Slow() int { return 20 }
+func (subject) Slow() int {
+	if testing.Short() {
+		return 50
+	}
+	return 20
+}
 
 func (s subject) Reopen(t *testing.T) storetest.Backend {
 	t.Helper()
