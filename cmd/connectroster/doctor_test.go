@@ -94,6 +94,17 @@ func (p *patient) begin() {
 	})
 	p.command("okta", "setup", "--url", p.url(), "--role", "Agents", "--yes")
 	p.sweep()
+	eventually(p.t, patience, func() error { // who is assigned to the app while it is read makes a list incomplete
+		var s struct {
+			Sweep   struct{ Error string }
+			CatchUp struct{ Error string } `json:"catch_up"`
+		}
+		p.must(json.Unmarshal([]byte(p.api(http.MethodGet, "/v1/status")), &s))
+		if s.Sweep.Error+s.CatchUp.Error != "" {
+			return errors.New(s.Sweep.Error + s.CatchUp.Error)
+		}
+		return nil
+	})
 }
 
 // sweep has everybody looked at, until nothing is left to do: whoever could not
@@ -124,13 +135,7 @@ func (p *patient) exec(env []string, args ...string) (stdout string, code int) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program(p.t), args...)
 	cmd.Dir = p.dir
-	cmd.Env = slices.Concat([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir, "TMPDIR=" + p.t.TempDir(),
-		"OKTA_HOOK_SECRET=" + hookSecret, "OKTA_API_TOKEN=" + apiToken,
-		"AWS_ENDPOINT_URL_CONNECT=http://" + p.connect,
-		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
-	}, p.env, env)
+	cmd.Env = append(p.environment(), env...)
 	var out, errors bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errors
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
@@ -140,6 +145,17 @@ func (p *patient) exec(env []string, args ...string) (stdout string, code int) {
 		p.t.Logf("%s: %s", args[0], errors.String())
 	}
 	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// environment is that of all commands.
+func (p *patient) environment() []string {
+	return append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir, "TMPDIR=" + p.t.TempDir(),
+		"OKTA_HOOK_SECRET=" + hookSecret, "OKTA_API_TOKEN=" + apiToken,
+		"AWS_ENDPOINT_URL_CONNECT=http://" + p.connect,
+		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+	}, p.env...)
 }
 
 // examine runs doctor and holds it to its word: it writes nothing anywhere, and

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,18 +60,19 @@ codes lists all codes. docs/runbook.md has the same on one page.`,
 // unknownTopic says of words that are neither a command nor a code what was
 // probably meant.
 func unknownTopic(root *cobra.Command, args []string) error {
+	text := fmt.Sprintf("there is no command and no code %q; ", strings.Join(args, " "))
+	if near := remedy.Near(strings.Join(args, " ")); len(near) > 0 {
+		return errors.New(text + "did you mean " + strings.Join(near, ", ") + "?")
+	}
 	about := root
-	for i, word := range args {
+	for _, word := range args {
 		at := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
 		if at < 0 {
-			if near := remedy.Near(strings.Join(args, " ")); i == 0 && len(near) > 0 {
-				return fmt.Errorf("there is no command and no code %q; did you mean %s?", strings.Join(args, " "), strings.Join(near, ", "))
-			}
-			return unknownWord(about, word)
+			return fmt.Errorf("%s%w; connectroster help codes lists the codes", text, unknownWord(about, word))
 		}
 		about = about.Commands()[at]
 	}
-	return nil
+	return errors.New(text + "connectroster help codes lists the codes")
 }
 
 // entry prints what is known of a code.

@@ -118,6 +118,19 @@ type App struct {
 // New wires an App. It opens no port and calls nobody, but asks the backend whose
 // deployment it is.
 func New(ctx context.Context, c Config) (*App, error) {
+	a, err := wire(ctx, c, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.claim(ctx); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// wire makes all parts of an App and calls nobody. Apart says that sweeps are
+// another process's.
+func wire(ctx context.Context, c Config, apart bool) (*App, error) {
 	a := &App{
 		cfg: c.Config, backend: c.Backend, log: c.Log, now: c.Now, version: c.Version, observe: c.Observe,
 		admin: http.NewServeMux(), poked: make(chan struct{}, 1), asked: make(chan struct{}, 1),
@@ -136,7 +149,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 	engine := reconcile.Config{
 		Settings: c.Config.Settings(),
 		Queue:    queue, Index: index, Intents: c.Backend, Notes: c.Backend, Tombstones: c.Backend, Guard: a.guard, Journal: c.Backend,
-		Scope: c.Config.Hash(), Limits: limits(c.Config.Guard), WaitForContacts: c.Config.WaitForContacts,
+		Scope: c.Config.Hash(), Limits: limits(c.Config.Guard), WaitForContacts: c.Config.WaitForContacts, SweepsApart: apart,
 		Log: a.log, Now: a.now, Observe: a.settled, Progress: a.watch.progress, Notify: a.notifier.tell,
 	}
 	hook := okta.HookConfig{
@@ -163,9 +176,6 @@ func New(ctx context.Context, c Config) (*App, error) {
 	}
 	if a.sites, err = newSites(ctx, a); err != nil {
 		return nil, fmt.Errorf("set up Amazon Connect: %w", err)
-	}
-	if err := a.claim(ctx); err != nil {
-		return nil, err
 	}
 	for _, s := range a.sites {
 		engine.Instances = append(engine.Instances, reconcile.Site{Name: s.name, Instance: s.instance})

@@ -21,9 +21,6 @@ func LoadWithoutSecrets(path string, getenv func(string) string) (*Config, error
 
 // spared judges the form of a reference that is not looked up.
 func (v resolver) spared(ref string) complaint {
-	if strings.HasPrefix(ref, inSecretsManager) {
-		return complaint{}
-	}
 	_, _, c := reference(ref)
 	return c
 }

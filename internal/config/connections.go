@@ -121,7 +121,7 @@ func (r *reader) resolveExternals(c *Config) map[string]string {
 		if path += ".external_id"; !r.ok(path) {
 			return
 		}
-		if strings.HasPrefix(id, "env:") || strings.HasPrefix(id, "file:") {
+		if strings.HasPrefix(id, "env:") || strings.HasPrefix(id, "file:") || strings.HasPrefix(id, inSecretsManager) {
 			out[name] = r.resolveOne(path, id, externalID)
 			return
 		}

@@ -45,7 +45,7 @@ type reader struct {
 func newReader(name string, getenv func(string) string) *reader {
 	return &reader{
 		src:       source{file: name},
-		secrets:   resolver{dir: filepath.Dir(name), getenv: getenv},
+		secrets:   resolver{dir: filepath.Dir(name), getenv: getenv, vault: new(vault)},
 		keys:      map[string]*yaml.Node{},
 		values:    map[string]*yaml.Node{},
 		bad:       map[string]bool{},

@@ -75,10 +75,11 @@ func (k kind) fault(secret string) complaint {
 type resolver struct {
 	dir    string // where relative paths start
 	getenv func(string) string
-	blind  bool // secrets are not looked up; see LoadWithoutSecrets
+	blind  bool   // secrets are not looked up; see LoadWithoutSecrets
+	vault  *vault // AWS Secrets Manager
 }
 
-// reference splits env:NAME and file:path, and complains of everything else
+// reference splits env:NAME, file:path and secretsmanager:NAME, and complains of everything else
 // without showing it.
 func reference(ref string) (scheme, rest string, c complaint) {
 	scheme, rest, ok := strings.Cut(ref, ":")
@@ -87,12 +88,12 @@ func reference(ref string) (scheme, rest string, c complaint) {
 		return "", "", complaint{"env: is not followed by the name of a variable", "a name has letters, digits and _, as in env:OKTA_HOOK_SECRET"}
 	case ok && scheme == "file" && strings.TrimSpace(rest) == "":
 		return "", "", complaint{"file: is not followed by a path", ""}
-	case ok && scheme == "secretsmanager":
-		return "", "", complaint{"secretsmanager: comes with a later version", "use env: or file: for now"}
-	case ok && (scheme == "env" || scheme == "file"):
+	case ok && scheme == "secretsmanager" && !vaultName.MatchString(rest):
+		return "", "", complaint{"secretsmanager: is not followed by the name or the ARN of a secret", "for example secretsmanager:connectroster/production/hook"}
+	case ok && (scheme == "env" || scheme == "file" || scheme == "secretsmanager"):
 		return scheme, rest, complaint{}
 	}
-	return "", "", complaint{"want a reference to a secret, env:NAME or file:path; a secret itself must not stand in this file",
+	return "", "", complaint{"want a reference to a secret, env:NAME, file:path or secretsmanager:NAME; a secret itself must not stand in this file",
 		"move it to a variable or a file, and change it if the file was ever shared"}
 }
 
@@ -103,20 +104,37 @@ func isVariable(name string) bool {
 // resolve gives the secret that a reference refers to, or complains without
 // showing it.
 func (v resolver) resolve(ref string, k kind) (string, complaint) {
-	if v.blind && k != externalID {
-		return "", v.spared(ref)
-	}
-	scheme, rest, c := reference(ref)
-	if c.problem != "" {
+	secrets, c := v.resolveAll(ref, k)
+	if len(secrets) == 0 {
 		return "", c
 	}
-	if scheme == "env" {
-		secret := v.getenv(rest)
-		if secret == "" {
-			return "", complaint{"the variable " + rest + " of the environment is not set or empty", k.meaning()}
-		}
-		return secret, k.fault(secret)
+	return secrets[0], c
+}
+
+// resolveAll gives all secrets that a reference stands for: one, but where the next
+// hook secret lies ready beside the one in force.
+func (v resolver) resolveAll(ref string, k kind) ([]string, complaint) {
+	if v.blind && k != externalID {
+		return nil, v.spared(ref)
 	}
+	scheme, rest, c := reference(ref)
+	switch {
+	case c.problem != "":
+		return nil, c
+	case scheme == "secretsmanager":
+		return v.resolveStored(rest, k)
+	case scheme == "file":
+		secret, c := v.resolveFile(rest, k)
+		return []string{secret}, c
+	}
+	secret := v.getenv(rest)
+	if secret == "" {
+		return nil, complaint{"the variable " + rest + " of the environment is not set or empty", k.meaning()}
+	}
+	return []string{secret}, k.fault(secret)
+}
+
+func (v resolver) resolveFile(rest string, k kind) (string, complaint) {
 	data, err := readFile(within(v.dir, rest), int64(k.limit())+3)
 	var path *fs.PathError
 	switch {
@@ -232,19 +250,26 @@ func (r *reader) resolve(refs []string) []string {
 		if r.bad[at] {
 			continue
 		}
-		secrets = append(secrets, r.resolveOne(at, ref, hookSecret))
+		secrets = append(secrets, r.resolveEach(at, ref, hookSecret)...)
 	}
 	return secrets
 }
 
 // resolveOne looks one reference up and tells when that fails.
 func (r *reader) resolveOne(at, ref string, k kind) string {
-	secret, c := r.secrets.resolve(ref, k)
+	if secrets := r.resolveEach(at, ref, k); len(secrets) > 0 {
+		return secrets[0]
+	}
+	return ""
+}
+
+func (r *reader) resolveEach(at, ref string, k kind) []string {
+	secrets, c := r.secrets.resolveAll(ref, k)
 	r.test(at, c)
 	if r.secrets.open(ref) {
 		r.warn(at, "everybody on this machine may read the file of this secret", "take the right to read it from others (chmod o-r)")
 	}
-	return secret
+	return secrets
 }
 
 // isReference tells whether a path holds references to secrets.
@@ -262,7 +287,7 @@ func mayHoldSecret(path string) bool {
 func (r *reader) hideSecrets(n *yaml.Node) {
 	switch n.Kind {
 	case yaml.ScalarNode:
-		if _, _, c := reference(n.Value); c.problem != "" && !strings.HasPrefix(n.Value, "secretsmanager:") {
+		if _, _, c := reference(n.Value); c.problem != "" {
 			r.hide(n)
 		}
 	case yaml.AliasNode:
@@ -286,11 +311,11 @@ func (c *Config) HookSecrets() []string { return slices.Clone(c.sealed.secrets) 
 func (c *Config) ResolveSecrets() ([]string, error) {
 	secrets := make([]string, 0, len(c.Okta.Hook.Secrets))
 	for _, ref := range c.Okta.Hook.Secrets {
-		s, c := c.refs.resolve(ref, hookSecret)
+		all, c := c.refs.resolveAll(ref, hookSecret)
 		if c.problem != "" {
 			return nil, fmt.Errorf("resolve hook secret %s: %s", ref, c.problem)
 		}
-		secrets = append(secrets, s)
+		secrets = append(secrets, all...)
 	}
 	return secrets, nil
 }

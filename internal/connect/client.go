@@ -41,7 +41,7 @@ func (i *Instance) dial(ctx context.Context, cfg Config) error {
 	}
 	loaded.Credentials = keys{loaded.Credentials}
 	i.credentials = loaded.Credentials
-	i.api = awsconnect.NewFromConfig(loaded, func(o *awsconnect.Options) {
+	i.api = operationsOf(awsconnect.NewFromConfig(loaded, func(o *awsconnect.Options) {
 		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(retryable)}, o.Retryables...)
 		})
@@ -54,7 +54,7 @@ func (i *Instance) dial(ctx context.Context, cfg Config) error {
 			i.endpoint, i.endpointBy = *o.BaseEndpoint, endpointSource(cfg, *o.BaseEndpoint)
 		}
 		o.HTTPClient = i.http
-	})
+	}))
 	return err
 }
 

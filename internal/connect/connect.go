@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconnect "github.com/aws/aws-sdk-go-v2/service/connect"
 
 	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
@@ -101,7 +100,7 @@ type Call struct {
 
 // Instance is one Amazon Connect instance. It is safe for concurrent use.
 type Instance struct {
-	api        *awsconnect.Client
+	api        operations
 	http       *http.Client
 	deployment string
 	label      string

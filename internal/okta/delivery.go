@@ -37,6 +37,11 @@ func (i *Ignored) add(n Ignored) {
 	i.OtherApp += n.OtherApp
 }
 
+// Total gives how many there were.
+func (i Ignored) Total() int64 {
+	return i.Unreadable + i.Preview + i.OtherType + i.NotSuccess + i.Untargeted + i.OtherGroup + i.OtherApp
+}
+
 // envelopeType is the eventType of every delivery. Source: Okta, Event Hooks.
 const envelopeType = "com.okta.event_hook"
 

@@ -13,6 +13,7 @@ const (
 	notePlace = "feed"     // a place
 	noteSweep = "sweep"    // a Swept
 	noteCatch = "catch-up" // a CaughtUp
+	noteOwed  = "owed"     // when somebody last noted that another process owes a sweep
 )
 
 // overlap is how far before the last success reading starts when there is no
@@ -85,6 +86,13 @@ func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 		if len(page.Fan) > 0 {
 			at.Owes, at.Tries, at.Tried, at.Why = true, 0, time.Time{}, ""
 		}
+		if at.Owes && e.SweepsApart {
+			// Before the place, so that no crash in between forgets it.
+			if err := e.note(ctx, noteOwed, at.Saved); err != nil {
+				return out, fmt.Errorf("catch up: %w", err)
+			}
+			at.Owes = false
+		}
 		if err := e.note(ctx, notePlace, at); err != nil {
 			return out, fmt.Errorf("catch up: %w", err)
 		}
@@ -96,6 +104,26 @@ func (e *Engine) CatchUp(ctx context.Context) (CaughtUp, error) {
 	}
 	out.Took = e.Now().Sub(out.Started)
 	return out, e.note(ctx, noteCatch, out)
+}
+
+// skew is how far apart the clocks of two processes of one deployment may be.
+const skew = 10 * time.Second
+
+// Owed tells whether CatchUp left something to a sweep that none has answered
+// since, where SweepsApart says that another process sweeps.
+func (e *Engine) Owed(ctx context.Context) (bool, error) {
+	var asked time.Time
+	switch err := e.recall(ctx, noteOwed, &asked); {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	swept, err := e.Swept(ctx)
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
+	return !asked.Before(swept.Started.Add(-skew)), err
 }
 
 // payOwed makes the sweep that is owed, unless the last try was not long ago.

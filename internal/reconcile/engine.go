@@ -33,6 +33,9 @@ type Config struct {
 	Journal    Journal
 
 	Feed Feed // for CatchUp; nil where there is none
+	// SweepsApart says that another process sweeps: CatchUp then leaves to it what
+	// only a sweep can answer, by a note that Owed reads.
+	SweepsApart bool
 
 	// Scope names what the configuration says of who is to be an agent and as
 	// what. A sweep under another one is a first sweep: what it wants to remove
@@ -152,6 +155,12 @@ func (e *Engine) Work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return e.WorkOn(ctx, work)
+}
+
+// WorkOn looks at a person who was claimed already, and settles the claim. The look
+// ends when ctx does, and the claim is settled all the same.
+func (e *Engine) WorkOn(ctx context.Context, work Work) error {
 	failpoint.Hit(failpoint.WorkClaimed)
 
 	started := e.Now()
@@ -166,7 +175,7 @@ func (e *Engine) Work(ctx context.Context) error {
 	// The claim is settled even when the program is told to stop meanwhile.
 	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = e.Queue.Settle(settling, work, out.Verdict)
+	err := e.Queue.Settle(settling, work, out.Verdict)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("settle person %s: %w", work.Person, err)
 	}

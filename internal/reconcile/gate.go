@@ -22,7 +22,7 @@ func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes
 		}
 	}
 	kind := KindOf(change)
-	if kind == "" || v.parkedAgain(change) {
+	if kind == "" || parkedAgain(change) {
 		return "", true, nil
 	}
 	cliff, err := v.proof(ctx, change)
@@ -34,7 +34,7 @@ func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes
 
 // parkedAgain reports whether a change only parks once more what was parked
 // already, so that it takes nothing from anybody that was not taken before.
-func (v *visit) parkedAgain(c plan.Change) bool {
+func parkedAgain(c plan.Change) bool {
 	return c.Action == plan.Suspend && c.Before != nil && !c.Buries()
 }
 
@@ -252,7 +252,7 @@ func (v *visit) held(ctx context.Context, change plan.Change, answer Reservation
 func (v *visit) withdraw(ctx context.Context, p plan.Plan) error {
 	taken := map[string]bool{}
 	for _, c := range p.Changes {
-		if KindOf(c) != "" && !v.parkedAgain(c) {
+		if KindOf(c) != "" && !parkedAgain(c) {
 			taken[c.Agent] = true
 		}
 	}

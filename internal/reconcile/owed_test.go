@@ -98,3 +98,56 @@ func TestOwedSweepBacksOff(t *testing.T) {
 		t.Errorf("%d agents", accepted)
 	}
 }
+
+// TestSweepsApart: where another process sweeps, the catch-up makes no sweep and is
+// no failure for that. It is owed until one that began later has succeeded, whatever
+// happens in between.
+func TestSweepsApart(t *testing.T) {
+	t.Parallel()
+	r, feed := newLogRig(t)
+	lists := &countedDirectory{Directory: r.config.Directory}
+	r.config.Directory, r.config.SweepsApart = lists, true
+	r.restart()
+	owed := func(want bool) {
+		t.Helper()
+		r.restart() // none of this is lost with the process
+		if got, err := r.engine.Owed(t.Context()); err != nil || got != want {
+			t.Fatalf("a sweep is owed: %t (%v), want %t", got, err, want)
+		}
+	}
+	r.hire("00u1")
+	feed.add("00u1")
+	r.catchUp()
+	owed(false)
+
+	feed.pages = append(feed.pages, reconcile.Page{Fan: []string{groupID}})
+	r.catchUp()
+	if lists.n != 0 {
+		t.Error("the catch-up has swept")
+	}
+	owed(true)
+	r.clock.Advance(time.Minute)
+	feed.add("00u1")
+	r.catchUp()
+	owed(true)
+
+	r.people.fail = errors.New("away")
+	if _, err := r.engine.Sweep(t.Context()); err == nil {
+		t.Fatal("the sweep succeeded")
+	}
+	owed(true)
+	r.people.fail = nil
+	if _, err := r.engine.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	owed(false)
+	r.clock.Advance(time.Minute)
+	r.catchUp()
+	owed(false)
+
+	feed.gap = true
+	if !r.catchUp().Gap {
+		t.Fatal("there was no gap")
+	}
+	owed(true)
+}

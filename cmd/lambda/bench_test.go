@@ -1,0 +1,142 @@
+package main
+
+import (
+	"archive/zip"
+	"compress/flate"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// released builds the program as it is released, but for this machine.
+var released = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(os.Getenv(suiteFolder), "released")
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// BenchmarkStart starts the released program and takes the time until it first asks
+// for an event, which is what Lambda waits for. It wants a p50 of at most 15 ms and
+// 40 MB of memory, and a program of at most 20 MB, 7 MB when zipped. Run it with
+// -benchtime 100x.
+func BenchmarkStart(b *testing.B) {
+	path, err := released()
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := newWorld(b, setup{})
+	var times, busy []time.Duration
+	memory := 0.0
+	for b.Loop() {
+		f := w.function("work")
+		f.program = path
+		began := time.Now()
+		p := f.start()
+		<-p.next
+		times = append(times, time.Since(began))
+		memory = max(memory, resident(b, p.cmd.Process.Pid))
+		f.kill()
+		busy = append(busy, p.cmd.ProcessState.UserTime()+p.cmd.ProcessState.SystemTime())
+	}
+	slices.Sort(times)
+	slices.Sort(busy)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(busy[len(busy)/2].Microseconds())/1000, "p50-cpu-ms")
+	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(times[len(times)*9/10].Microseconds())/1000, "p90-ms")
+	b.ReportMetric(memory, "RSS-MB")
+	plain, packed := sizes(b, path)
+	b.ReportMetric(plain, "size-MB")
+	b.ReportMetric(packed, "zipped-MB")
+}
+
+// BenchmarkColdHook takes the time from the start of the program to the answer to
+// its first delivery, with the stand-ins for AWS, whose answers take most of it.
+func BenchmarkColdHook(b *testing.B) {
+	path, err := released()
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := newWorld(b, setup{hookOnly: true})
+	var times []time.Duration
+	memory, n := 0.0, 0
+	for b.Loop() {
+		n++
+		w.hook = w.function("hook")
+		w.hook.program = path
+		began := time.Now()
+		if status := w.post("/hooks/okta", hookSecret, delivery(fmt.Sprintf("00uCold%d", n))); status != http.StatusNoContent {
+			b.Fatalf("answered %d", status)
+		}
+		times = append(times, time.Since(began))
+		memory = max(memory, resident(b, w.hook.start().cmd.Process.Pid))
+		w.hook.kill()
+	}
+	slices.Sort(times)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(memory, "RSS-MB")
+}
+
+// resident gives the memory of a process, in MB of 1,000,000 bytes.
+func resident(b *testing.B, pid int) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Skipf("skipped: there is no /proc to read the memory of a process from: %v", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kB, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kB * 1024 / 1e6
+		}
+	}
+	b.Fatal("/proc does not tell the memory")
+	return 0
+}
+
+// sizes gives how large the program is, as it is and zipped, in MB.
+func sizes(b *testing.B, path string) (plain, packed float64) {
+	b.Helper()
+	program, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var n counter
+	z := zip.NewWriter(&n)
+	z.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) { return flate.NewWriter(out, flate.BestCompression) })
+	out, err := z.Create("bootstrap")
+	if err == nil {
+		_, err = out.Write(program)
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(len(program)) / 1e6, float64(n) / 1e6
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}

@@ -1,0 +1,628 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"connectroster/internal/reconcile"
+	simconnect "connectroster/internal/sim/connect"
+	simokta "connectroster/internal/sim/okta"
+)
+
+// mends plays the schedule and the event source until all is as asked.
+func (w *world) mends(f *function, ask func() error) {
+	w.t.Helper()
+	eventually(w.t, 3*time.Minute, func() error {
+		w.scheduled(w.wake)
+		for _, queue := range []string{"leavers", "people"} {
+			if _, err := w.poll(f, queue); err != nil {
+				w.t.Logf("a batch failed: %v", err)
+			}
+		}
+		return ask()
+	})
+}
+
+// employed reports who of the people has no agent.
+func (w *world) employed(people ...simokta.User) error {
+	for _, u := range people {
+		if _, ok := w.agent(u); !ok {
+			return fmt.Errorf("person %s has no agent", u.ID)
+		}
+	}
+	return nil
+}
+
+// created counts the agents that were made.
+func (w *world) created() int {
+	n := 0
+	for _, e := range w.instance.Ledger() {
+		if e.Operation == "CreateUser" {
+			n++
+		}
+	}
+	return n
+}
+
+// TestCrashInBatch kills the worker in the middle of a batch, at each place of the
+// way of a look (P-01, P-18): SQS gives the messages again, or the schedule sends
+// new ones, and nobody gets two agents.
+func TestCrashInBatch(t *testing.T) {
+	t.Parallel()
+	for _, place := range []string{"work-claimed", "work-person", "work-planned", "work-intended", "work-applied", "work-indexed", "work-journalled", "work-settled"} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, setup{})
+			w.subscribe("/hooks/okta")
+			armed := w.function("work", "CONNECTROSTER_FAILPOINT="+place+":2")
+			armed.timeout = 5 * time.Second // and so the leases end soon
+			people := []simokta.User{w.hire(1), w.hire(2), w.hire(3)}
+			w.idle()
+			for { // until the process is gone
+				n, err := w.poll(armed, "people")
+				if errors.Is(err, errExited) {
+					break
+				}
+				if w.must(err); n == 0 {
+					t.Fatalf("the place %s was not passed twice", place)
+				}
+			}
+			w.mends(w.work, func() error { return errors.Join(w.employed(people...), w.finished()) })
+			if n := w.created(); n != 3 {
+				t.Errorf("%d agents were made for 3 people", n)
+			}
+			for _, u := range people {
+				w.journalIs(u, "create")
+			}
+			w.must(w.store.Verify(t.Context(), ""))
+		})
+	}
+}
+
+// finished reports what is left in the queue.
+func (w *world) finished() error {
+	backlog, err := w.store.Backlog(w.t.Context())
+	if err == nil && backlog.Due+backlog.Waiting+backlog.Working > 0 {
+		err = fmt.Errorf("people are left: %+v", backlog)
+	}
+	return err
+}
+
+// TestTimeout lets an invocation take longer than it may, so that Lambda kills it:
+// the claim of the look that hangs ends with its lease, and the next look does it.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	w.subscribe("/hooks/okta")
+	slow := w.function("work")
+	if _, err := slow.invoke(batchOf(nil)); err != nil { // the cold start is another matter
+		t.Fatal(err)
+	}
+	u := w.hire(1)
+	w.idle()
+	slow.timeout = 3 * time.Second
+	claimed := false
+	w.between.breaks(func(call string) int {
+		if claimed {
+			return hang
+		}
+		claimed = strings.HasPrefix(call, "DynamoDB") && !strings.HasSuffix(call, ".GetItem") // the first write
+		return 0
+	})
+	if n, err := w.poll(slow, "people"); !errors.Is(err, errTimeout) {
+		t.Fatalf("the invocation about %d people ended with %v, want it to be killed; calls: %v", n, err, w.between.count())
+	}
+	w.between.breaks(nil)
+	w.mends(w.work, func() error { return errors.Join(w.employed(u), w.finished()) })
+	w.journalIs(u, "create")
+}
+
+// TestSlowConnect: a look that Amazon Connect keeps waiting ends in time, and in
+// order, so that the invocation succeeds and the person is looked at again.
+func TestSlowConnect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	w.subscribe("/hooks/okta")
+	if _, err := w.work.invoke(batchOf(nil)); err != nil {
+		t.Fatal(err)
+	}
+	u := w.hire(1)
+	w.idle()
+	w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
+	w.work.timeout = 8 * time.Second
+	if n, err := w.poll(w.work, "people"); err != nil || n != 1 {
+		t.Fatalf("%d messages ended with %v", n, err)
+	}
+	w.work.timeout = time.Minute
+	rows, err := w.store.People(t.Context(), reconcile.WaitingQuery{Person: u.ID})
+	if err != nil || len(rows) != 1 || rows[0].Attempts != 1 || rows[0].State == reconcile.StateWorking {
+		t.Errorf("after a look that took too long the row is %+v (%v), want one attempt", rows, err)
+	}
+	w.mends(w.work, func() error { return errors.Join(w.employed(u), w.finished()) })
+}
+
+// TestTermination ends the worker in the middle of a look, as gently as Lambda does:
+// the person is given back and is looked at by the next at once (P-60).
+func TestTermination(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	w.subscribe("/hooks/okta")
+	u := w.hire(1)
+	w.idle()
+	w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
+	doomed := w.function("work")
+	batch := w.received("people")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := doomed.invoke(batchOf(batch))
+		ended <- err
+	}()
+	eventually(t, patience, func() error {
+		for _, f := range w.instance.Faults() {
+			if f.Struck > 0 {
+				return nil
+			}
+		}
+		return errors.New("the look has not come to the call that hangs")
+	})
+	how, took := doomed.terminate()
+	if how != "exit status 0" {
+		t.Errorf("the process ended with %s after %s", how, took)
+	}
+	t.Logf("the process ended %s after SIGTERM", took.Round(time.Millisecond))
+	<-ended
+	rows, err := w.store.People(t.Context(), reconcile.WaitingQuery{Person: u.ID})
+	if err != nil || len(rows) != 1 || rows[0].State != reconcile.StateDue || rows[0].Attempts != 0 {
+		t.Errorf("the row is %+v (%v), want somebody who is due, with no attempt", rows, err)
+	}
+	w.mends(w.work, func() error { return errors.Join(w.employed(u), w.finished()) })
+	w.journalIs(u, "create")
+}
+
+// TestIdleTermination ends a function that waits for events.
+func TestIdleTermination(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	for _, f := range []*function{w.hook, w.work, w.wake} {
+		if f == w.hook {
+			if _, err := f.invoke(map[string]any{"version": "2.0"}); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			<-f.start().next
+		}
+		if how, took := f.terminate(); how != "exit status 0" || took > 10*time.Second {
+			t.Errorf("%s ended with %s after %s", f.handler, how, took)
+		}
+	}
+}
+
+// TestRedelivery gives everything once more: messages, deliveries, and deliveries
+// that are old. Nothing happens twice (P-41).
+func TestRedelivery(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	w.subscribe("/hooks/okta")
+	people := []simokta.User{w.hire(1), w.hire(2), w.hire(3)}
+	w.idle()
+	var seen []types.Message
+	for {
+		batch := w.received("people")
+		if len(batch) == 0 {
+			break
+		}
+		seen = append(seen, batch...)
+		if _, err := w.work.invoke(batchOf(batch)); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range batch {
+			_, err := w.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: aws.String(w.queues["people"]), ReceiptHandle: m.ReceiptHandle})
+			w.must(err)
+		}
+	}
+	w.must(w.employed(people...))
+	writes := len(w.instance.Ledger())
+	for range 3 {
+		answer, err := w.work.invoke(batchOf(slices.Concat(seen, seen)))
+		if err != nil || strings.Contains(string(answer), "itemIdentifier") {
+			t.Fatalf("messages that came again ended with %s, %v", answer, err)
+		}
+	}
+	var uuids []string
+	for _, e := range w.org.Events("group.user_membership.add") {
+		uuids = append(uuids, e.UUID)
+	}
+	for range 10 {
+		_, err := w.org.Redeliver(t.Context(), w.hookID, uuids...)
+		w.must(err)
+		w.settle()
+	}
+	if n := len(w.instance.Ledger()); n != writes {
+		t.Errorf("%d writes to Amazon Connect, and %d before everything came again", n, writes)
+	}
+	w.must(w.finished())
+}
+
+// TestPoison has a message that nobody can read, and people about whom the store
+// cannot be asked, end in the queue of dead letters. Given back from there, twice,
+// they have their effect once (P-12).
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{visibility: 1})
+	w.subscribe("/hooks/okta")
+	u, v := w.hire(1), w.hire(2)
+	w.idle()
+	_, err := w.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(w.queues["people"]), MessageBody: aws.String("poison"), MessageGroupId: aws.String("x"), MessageDeduplicationId: aws.String("x")})
+	w.must(err)
+	if _, err := w.work.invoke(batchOf(nil)); err != nil {
+		t.Fatal(err)
+	}
+	// The store answers about nobody; in fact, about one of the two at least.
+	w.between.breaks(func(call string) int {
+		if strings.HasPrefix(call, "DynamoDB") {
+			return http.StatusBadRequest
+		}
+		return 0
+	})
+	dead := func() []types.Message {
+		out, err := w.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(w.queues["people dead"]), MaxNumberOfMessages: 10, VisibilityTimeout: 600})
+		w.must(err)
+		return out.Messages
+	}
+	var letters []types.Message
+	eventually(t, 3*time.Minute, func() error {
+		if _, err := w.poll(w.work, "people"); err != nil {
+			return err
+		}
+		if letters = append(letters, dead()...); len(letters) < 3 {
+			return fmt.Errorf("%d messages are dead", len(letters))
+		}
+		return nil
+	})
+	if n := w.created(); n != 0 {
+		t.Errorf("%d agents were made without a store", n)
+	}
+	w.between.breaks(nil)
+	for i := range 2 {
+		for n, m := range letters {
+			_, err := w.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{
+				QueueUrl: aws.String(w.queues["people"]), MessageBody: m.Body, MessageGroupId: aws.String(fmt.Sprint(n)), MessageDeduplicationId: aws.String(fmt.Sprintf("again %d %d", i, n)),
+			})
+			w.must(err)
+		}
+	}
+	eventually(t, patience, func() error {
+		_, err := w.poll(w.work, "people")
+		return errors.Join(err, w.employed(u, v), w.finished())
+	})
+	if n := w.created(); n != 2 {
+		t.Errorf("%d agents were made for 2 people", n)
+	}
+}
+
+// TestGivenUp makes a dead letter of a person whom Amazon Connect refuses, shows it
+// to the alarm, and replays it.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	w.subscribe("/create_user")
+	w.must(w.instance.AddFaults(simconnect.Fault{Operation: "CreateUser", Status: 400, Code: "InvalidParameterException", Message: "no"}))
+	u, v := w.hire(1), w.hire(2)
+	w.settle()
+	var lost []reconcile.Waiting
+	w.mends(w.work, func() (err error) {
+		if lost, err = w.store.Dead(t.Context()); err == nil && len(lost) != 1 {
+			err = fmt.Errorf("%d people are given up", len(lost))
+		}
+		return err
+	})
+	if m := w.metrics(w.wake); m["dead_letters"] < 1 {
+		t.Errorf("the metrics say %v", m)
+	}
+	w.must(w.store.Replay(t.Context(), lost[0].Person))
+	w.settle()
+	w.must(w.employed(u, v))
+	if err := w.store.Replay(t.Context(), lost[0].Person); !errors.Is(err, reconcile.ErrNotFound) {
+		t.Errorf("the second replay: %v", err)
+	}
+}
+
+// TestHookWithoutStore breaks the store in many ways while deliveries come (P-02):
+// what is not stored is not acknowledged, what was acknowledged is there, and an
+// error stores no part of a delivery. Without SQS all is well: the schedule tells of
+// those of whom no message does.
+func TestHookWithoutStore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{hookOnly: true})
+	if _, err := w.hook.invoke(map[string]any{"version": "2.0"}); err != nil {
+		t.Fatal(err)
+	}
+	cases, refused := 0, 0
+	for _, status := range []int{500, 503, 400, 429, -1} {
+		for _, service := range []string{"DynamoDB", "AmazonSQS"} {
+			for _, calls := range []int{1, 2, 100} { // as many of the next ones break
+				for _, path := range []string{"/hooks/okta", "/create_user"} {
+					cases++
+					left := calls
+					w.between.breaks(func(call string) int {
+						if !strings.HasPrefix(call, service) || left == 0 {
+							return 0
+						}
+						left--
+						return status
+					})
+					people := []string{fmt.Sprintf("00uCase%dA", cases), fmt.Sprintf("00uCase%dB", cases)}
+					began := time.Now()
+					answer := w.post(path, hookSecret, delivery(people...))
+					took := time.Since(began)
+					w.between.breaks(nil)
+					stored := 0
+					for _, person := range people {
+						facts, err := w.store.Facts(t.Context(), person)
+						w.must(err)
+						rows, err := w.store.People(t.Context(), reconcile.WaitingQuery{Person: person})
+						w.must(err)
+						if len(facts) != len(rows) {
+							t.Errorf("status %d, %d calls of %s: %d facts and %d rows about a person", status, calls, service, len(facts), len(rows))
+						}
+						stored += len(rows)
+					}
+					switch {
+					case answer == http.StatusNoContent && stored == 2:
+					case answer == http.StatusServiceUnavailable && (stored == 0 || status < 0 && stored == 2):
+						refused++
+					default:
+						t.Errorf("status %d, %d calls of %s: answered %d with %d of 2 people stored", status, calls, service, answer, stored)
+					}
+					if service == "AmazonSQS" && answer != http.StatusNoContent {
+						t.Errorf("status %d, %d calls of SQS: answered %d, and the table is well", status, calls, answer)
+					}
+					if calls == 100 && service == "DynamoDB" && answer != http.StatusServiceUnavailable {
+						t.Errorf("status %d of DynamoDB: answered %d", status, answer)
+					}
+					if took > 5*time.Second {
+						t.Errorf("status %d, %d calls of %s: the answer took %s", status, calls, service, took)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d cases, of which %d were answered 503", cases, refused)
+}
+
+// delivery is a delivery of Okta about people who joined the group.
+func delivery(people ...string) string {
+	type target struct {
+		ID          string `json:"id"`
+		Type        string `json:"type"`
+		AlternateID string `json:"alternateId"`
+		DisplayName string `json:"displayName"`
+	}
+	type event struct {
+		UUID      string            `json:"uuid"`
+		Published time.Time         `json:"published"`
+		EventType string            `json:"eventType"`
+		Outcome   map[string]string `json:"outcome"`
+		Target    []target          `json:"target"`
+	}
+	var list []event
+	for _, person := range people {
+		list = append(list, event{
+			UUID: "uuid-" + person, Published: time.Now(), EventType: "group.user_membership.add", Outcome: map[string]string{"result": "SUCCESS"},
+			Target: []target{{person, "User", person + "@example.com", person}, {"00gGroup", "UserGroup", "unknown", agentGroup}},
+		})
+	}
+	text, err := json.Marshal(map[string]any{
+		"eventType": "com.okta.event_hook", "eventTypeVersion": "1.0", "cloudEventsVersion": "0.1", "contentType": "application/json",
+		"eventId": "id", "eventTime": time.Now(), "source": "https://example.okta.com/api/v1/eventHooks/x", "data": map[string]any{"events": list},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// TestHookWithoutSecrets: while the secret cannot be had nothing is acknowledged and
+// Okta is asked to come again; afterwards all is well without a new process.
+func TestHookWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{hookOnly: true})
+	w.between.breaks(func(call string) int {
+		if strings.HasPrefix(call, "secretsmanager") {
+			return http.StatusBadRequest
+		}
+		return 0
+	})
+	if status := w.post("/hooks/okta", hookSecret, delivery("00uSomebody")); status != http.StatusServiceUnavailable {
+		t.Errorf("answered %d without a secret to compare with, want 503", status)
+	}
+	pid := w.hook.start().cmd.Process.Pid
+	w.between.breaks(nil)
+	if status := w.post("/hooks/okta", hookSecret, delivery("00uSomebody")); status != http.StatusNoContent {
+		t.Errorf("answered %d with the secret, want 204", status)
+	}
+	if status := w.post("/hooks/okta", "another secret of some length", delivery("00uSomebody")); status != http.StatusUnauthorized {
+		t.Errorf("answered %d to a wrong secret, want 401", status)
+	}
+	if now := w.hook.start().cmd.Process.Pid; now != pid {
+		t.Errorf("it took a new process")
+	}
+}
+
+// TestWokenWithoutMessages loses every message: the schedule finds who is due.
+func TestWokenWithoutMessages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	w.subscribe("/hooks/okta")
+	w.between.breaks(func(call string) int {
+		if strings.HasPrefix(call, "AmazonSQS.Send") {
+			return http.StatusBadRequest
+		}
+		return 0
+	})
+	u := w.hire(1)
+	w.idle()
+	w.between.breaks(nil)
+	if n, err := w.poll(w.work, "people"); n != 0 || err != nil {
+		t.Fatalf("there are %d messages (%v)", n, err)
+	}
+	w.mends(w.work, func() error { return w.employed(u) })
+}
+
+// TestPartialBatch reports failures to SQS, by the real program: of a batch of which
+// the store answers about some people alone, these are done and the others come
+// again (P-13).
+func TestPartialBatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	if _, err := w.work.invoke(batchOf(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for subset := range 20 {
+		var event events.SQSEvent
+		var want []string
+		for i := range 5 {
+			body, id := fmt.Sprintf(`{"person":"00uNobody%d"}`, i), fmt.Sprintf("m%d", i)
+			if subset>>i&1 == 1 {
+				body = "poison"
+				want = append(want, id)
+			}
+			event.Records = append(event.Records, events.SQSMessage{MessageId: id, Body: body})
+		}
+		answer, err := w.work.invoke(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out events.SQSEventResponse
+		w.must(json.Unmarshal(answer, &out))
+		if got := ids(out.BatchItemFailures); !slices.Equal(got, want) && len(got)+len(want) > 0 {
+			t.Errorf("subset %05b: %v are to come again, want %v", subset, got, want)
+		}
+	}
+}
+
+// TestBudget counts the calls of a delivery and of a new agent.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{hookOnly: true})
+	for _, warm := range []int{0, 1} { // finding the queues costs a call each, once a process
+		if status := w.post("/hooks/okta", hookSecret, delivery(fmt.Sprintf("00uWarm%d", warm))); status != http.StatusNoContent {
+			t.Fatalf("answered %d", status)
+		}
+	}
+	w.settle()
+	for _, n := range []int{1, 10} {
+		var people []string
+		for i := range n {
+			people = append(people, fmt.Sprintf("00uBudget%d-%d", n, i))
+		}
+		w.between.count()
+		if status := w.post("/hooks/okta", hookSecret, delivery(people...)); status != http.StatusNoContent {
+			t.Fatalf("answered %d", status)
+		}
+		if calls := w.between.count(); len(calls) != 2 || calls["DynamoDB_20120810.TransactWriteItems"] != 1 || calls["AmazonSQS.SendMessageBatch"] != 1 {
+			t.Errorf("a delivery about %d people made the calls %v, want one write of each kind", n, calls)
+		}
+		before := len(w.instance.Ledger())
+		w.settle()
+		if writes := len(w.instance.Ledger()) - before; writes != n {
+			t.Errorf("%d new agents took %d writes to Amazon Connect", n, writes)
+		}
+	}
+}
+
+// TestRotation changes the hook secret under deliveries (P-51): while the new one
+// lies ready both are accepted, none is lost, and once it is in force the old one is
+// refused within a minute, all by one process.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("skipped with -short: it lasts two minutes, since secrets are remembered for one")
+	}
+	w := newWorld(t, setup{hookOnly: true})
+	const next = "the-next-secret-of-these-tests"
+	if status := w.post("/hooks/okta", hookSecret, delivery("00uFirst")); status != http.StatusNoContent {
+		t.Fatalf("answered %d", status)
+	}
+	pid := w.hook.start().cmd.Process.Pid
+	id := aws.String("connectroster/" + w.name + "/hook")
+	old, err := w.vault.GetSecretValue(t.Context(), secretValue(id, "AWSCURRENT"))
+	w.must(err)
+	put, err := w.vault.PutSecretValue(t.Context(), putPending(id, next))
+	w.must(err)
+	good := func(secret string) {
+		t.Helper()
+		if status := w.post("/hooks/okta", secret, delivery("00uNext")); status != http.StatusNoContent {
+			t.Fatalf("answered %d to a secret that is valid", status)
+		}
+	}
+	until := func(secret string, want int) time.Duration {
+		t.Helper()
+		began := time.Now()
+		eventually(t, 3*time.Minute, func() error {
+			if status := w.post("/hooks/okta", secret, delivery("00uNext")); status != want {
+				return fmt.Errorf("answered %d, want %d", status, want)
+			}
+			return nil
+		})
+		return time.Since(began)
+	}
+	came := until(next, http.StatusNoContent)
+	good(hookSecret)
+	_, err = w.vault.UpdateSecretVersionStage(t.Context(), promote(id, put.VersionId, old.VersionId))
+	w.must(err)
+	good(next)
+	went := until(hookSecret, http.StatusUnauthorized)
+	good(next)
+	if came > 61*time.Second || went > 61*time.Second {
+		t.Errorf("the new secret was accepted after %s and the old one refused after %s, want a minute at most", came, went)
+	}
+	if now := w.hook.start().cmd.Process.Pid; now != pid {
+		t.Error("it took a new process")
+	}
+}
+
+// TestStart: what is wrong with the environment or the configuration is told before
+// the first event.
+func TestStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	for name, c := range map[string]struct{ variable, want string }{
+		"no handler":       {"_HANDLER=", "want hook, work, catchup, sweep or wake"},
+		"unknown handler":  {"_HANDLER=bootstrap", "want hook, work, catchup, sweep or wake"},
+		"no configuration": {"CONNECTROSTER_CONFIG=", "CONNECTROSTER_CONFIG is not set"},
+		"missing file":     {"CONNECTROSTER_CONFIG=/no/such/file.yaml", "read configuration"},
+		"no workers":       {"CONNECTROSTER_WORKERS=0", "want the number of workers"},
+		"wrong workers":    {"CONNECTROSTER_WORKERS=many", "want the number of workers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := w.function("hook", c.variable)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			p := f.start()
+			select {
+			case <-p.ended:
+			case <-p.next:
+				t.Fatal("the function started")
+			case <-ctx.Done():
+				t.Fatal("the function neither started nor ended")
+			}
+			if how := p.cmd.ProcessState.String(); how != "exit status 1" || !strings.Contains(f.said(), c.want) {
+				t.Errorf("ended with %s and said %q, want %q", how, f.said(), c.want)
+			}
+		})
+	}
+}

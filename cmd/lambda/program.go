@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"reflect"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"connectroster/internal/app"
+	"connectroster/internal/awsstore"
+	"connectroster/internal/config"
+)
+
+// The variables of the environment, which deploy/cdk sets.
+const (
+	handlerVariable = "_HANDLER"
+	configVariable  = "CONNECTROSTER_CONFIG"  // the path of the configuration
+	workersVariable = "CONNECTROSTER_WORKERS" // how many processes call Amazon Connect at the same time
+)
+
+// handlers are the functions that this program can be.
+var handlers = map[string]func(*parts, context.Context, []byte) ([]byte, error){
+	"hook":    (*parts).hook,
+	"work":    (*parts).work,
+	"catchup": (*parts).catchUp,
+	"sweep":   (*parts).sweep,
+	"wake":    (*parts).wake,
+}
+
+// program is one function. It is called by one event at a time.
+type program struct {
+	handler string
+	path    string // of the configuration
+	workers int
+	name    string // of the deployment
+	log     *slog.Logger
+	metrics io.Writer
+	now     func() time.Time
+
+	calls sync.Mutex // held while an event is handled
+	parts *parts     // nil until the first event
+}
+
+// parts are what an event is handled with. Making them may need secrets, and so a
+// call over the network.
+type parts struct {
+	*app.Functions
+	name    string
+	cfg     *config.Config
+	store   *awsstore.Store
+	log     *slog.Logger
+	metrics io.Writer
+	now     func() time.Time
+
+	keys    config.OktaCredentials // with which Functions were made
+	checked time.Time              // when these were last looked up
+	told    app.Tally              // what was counted in metrics already
+}
+
+// load reads the environment and the configuration, and calls nobody: a mistake in
+// them is told before the first event.
+func load(getenv func(string) string) (*program, error) {
+	p := &program{handler: getenv(handlerVariable), path: getenv(configVariable), workers: 1, metrics: os.Stdout, now: time.Now}
+	if handlers[p.handler] == nil {
+		return nil, fmt.Errorf("the handler is %q (%s): want hook, work, catchup, sweep or wake", p.handler, handlerVariable)
+	}
+	if p.path == "" {
+		return nil, fmt.Errorf("%s is not set: it must be the path of the configuration", configVariable)
+	}
+	if text := getenv(workersVariable); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%s is %q: want the number of workers that run at the same time, 1 or more", workersVariable, text)
+		}
+		p.workers = n
+	}
+	cfg, err := config.LoadWithoutSecrets(p.path, getenv)
+	if err != nil {
+		return nil, err
+	}
+	if at := cfg.Store.AWS; at.Table == "" || at.Queue == "" {
+		return nil, fmt.Errorf("%s: store.aws is missing, or its queue and leavers_queue are: functions have no other store, and nothing else that wakes workers", p.path)
+	}
+	p.name, p.log = cfg.Name, logger(cfg.Log.Level)
+	return p, nil
+}
+
+// Invoke handles one event. It implements lambda.Handler.
+func (p *program) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	p.calls.Lock()
+	defer p.calls.Unlock()
+	ctx, cancel := soon(ctx, p.now())
+	defer cancel()
+	if err := p.ready(ctx); err != nil {
+		p.log.Error("not ready", "error", err)
+		if p.handler == "hook" {
+			return unavailable(payload)
+		}
+		return nil, err
+	}
+	out, err := handlers[p.handler](p.parts, ctx, payload)
+	p.parts.tally()
+	return out, err
+}
+
+// soon ends a context a little before Lambda ends the process, so that what was
+// begun can be put in order.
+func soon(ctx context.Context, now time.Time) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(maxMargin, deadline.Sub(now)/5)))
+}
+
+// maxMargin is how long putting in order what was begun may take.
+const maxMargin = 3 * time.Second
+
+// keysAge is how old the credentials for Okta's API may be. Those that changed are
+// used a minute later, and those that cannot be looked up do as long as they are
+// accepted.
+const keysAge = time.Minute
+
+// ready makes the parts, or makes them anew where the credentials have changed.
+func (p *program) ready(ctx context.Context) error {
+	if p.parts == nil {
+		parts, err := p.open(ctx)
+		if err != nil {
+			return err
+		}
+		p.parts = parts
+		return nil
+	}
+	return p.parts.renew(ctx)
+}
+
+func (p *program) open(ctx context.Context) (*parts, error) {
+	cfg, err := config.Load(p.path, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	share(cfg, p.workers)
+	for _, w := range cfg.Warnings {
+		p.log.Warn("configuration", "warning", w.String())
+	}
+	store, err := awsstore.Open(ctx, storeOf(cfg, p.log))
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	s := &parts{name: cfg.Name, cfg: cfg, store: store, log: p.log, metrics: p.metrics, now: p.now}
+	if err := s.make(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	if p.handler == "hook" {
+		return s, nil // what it stores nobody works on whose store it is not
+	}
+	if err := s.Claim(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return s, nil
+}
+
+// share leaves each of the workers its part of what Amazon Connect takes.
+func share(cfg *config.Config, workers int) {
+	each := func(c *config.Connect) {
+		c.Rate /= float64(workers)
+		c.Burst = min(2, max(1, c.Burst/workers))
+	}
+	each(&cfg.Connect)
+	for name, c := range cfg.Several {
+		each(&c)
+		cfg.Several[name] = c
+	}
+}
+
+// storeOf says where the deployment keeps things, and what wakes its workers.
+func storeOf(cfg *config.Config, log *slog.Logger) awsstore.Config {
+	at := cfg.Store.AWS
+	return awsstore.Config{
+		Table: at.Table, Region: at.Region, Queue: at.Queue, LeaversQueue: at.LeaversQueue, Endpoint: at.Endpoint,
+		AllowLoopback: cfg.AllowLoopback, Skew: clockSkew, Log: log,
+	}
+}
+
+// clockSkew is how far apart the clocks of two machines of AWS may be; they are kept
+// within a millisecond.
+const clockSkew = time.Second
+
+// make makes the Functions, with the credentials as they are now.
+func (s *parts) make(ctx context.Context) error {
+	if s.cfg.APIMode() {
+		var err error
+		if s.keys, err = s.cfg.OktaCredentials(); err != nil {
+			return err
+		}
+	}
+	functions, err := app.NewFunctions(ctx, app.Config{Config: s.cfg, Backend: s.store, Version: version(), Log: s.log, Now: s.now})
+	if err != nil {
+		return err
+	}
+	if s.Functions != nil {
+		s.Close()
+	}
+	s.Functions, s.checked, s.told = functions, s.now(), app.Tally{}
+	return nil
+}
+
+// renew makes the Functions anew if the credentials for Okta's API have changed. Hook
+// secrets change without that.
+func (s *parts) renew(ctx context.Context) error {
+	if !s.cfg.APIMode() || s.now().Sub(s.checked) < keysAge {
+		return nil
+	}
+	s.checked = s.now()
+	keys, err := s.cfg.OktaCredentials()
+	if err != nil {
+		s.log.Error("cannot look the credentials for Okta's API up again; the last ones are used", "error", err)
+		return nil
+	}
+	if reflect.DeepEqual(keys, s.keys) {
+		return nil
+	}
+	s.log.Info("the credentials for Okta's API have changed")
+	return s.make(ctx)
+}
+
+// stop waits for the event that is being handled, whose context has ended, and
+// gives back what is left. Lambda ends the process half a second after it said so.
+func (p *program) stop() {
+	p.calls.Lock()
+	if p.parts == nil {
+		return
+	}
+	if err := p.parts.store.Close(); err != nil {
+		p.log.Error("cannot give back the people who were being looked at; their leases will end", "error", err)
+	}
+	p.log.Info("stopped")
+}
+
+// version is what the build knows of its origin.
+func version() string {
+	if release != "" {
+		return release
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}
+
+// release is set by the linker for released programs.
+var release = ""
+
+// rounded makes a number of seconds fit to be read.
+func rounded(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
