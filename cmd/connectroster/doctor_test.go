@@ -74,7 +74,7 @@ func newPatient(t *testing.T, before func(*patient)) *patient {
 func (p *patient) write() {
 	p.t.Helper()
 	var text strings.Builder
-	for _, key := range []string{"name", "policy", "listen", "admin_listen", "socket", "allow_loopback", "okta", "connect", "personas", "default_persona", "rules", "leavers", "notify", "store"} {
+	for _, key := range []string{"name", "policy", "listen", "admin_listen", "socket", "allow_loopback", "okta", "connect", "instances", "personas", "default_persona", "rules", "leavers", "notify", "store"} {
 		if value := p.yaml[key]; value != "" {
 			fmt.Fprintf(&text, "%s: %s\n", key, value)
 		}
@@ -320,6 +320,7 @@ type fault struct {
 	args   []string
 
 	check string // in which it is found
+	about string // of which instance; empty: any
 	code  string // under which; empty: that of the check
 	state doctor.State
 	seen  string   // what is said of it holds this
@@ -354,7 +355,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 			hit := false
 			for _, r := range broken(report) {
 				switch {
-				case r.Check == f.check && r.Code == code && r.State == f.state && strings.Contains(r.Seen, f.seen):
+				case r.Check == f.check && r.Code == code && r.State == f.state && strings.Contains(r.Seen, f.seen) && (f.about == "" || r.About == f.about):
 					hit = true
 					if r.Do == "" {
 						t.Errorf("nothing says what to do: %+v", r)
