@@ -323,9 +323,9 @@ func connectFaults() map[string]fault {
 			n := len(p.instance.Agents())
 			p.must(p.instance.ChangeSettings(func(s *simconnect.Settings) { s.Quota = n }))
 		}, check: "connect quota", code: "connect_quota_full", state: doctor.Fail, seen: "nobody can be added"},
-		"calls are throttled": {stop: true, after: settings(func(s *simconnect.Settings) {
-			s.Limits = map[string]simconnect.Limit{"SearchUsers": {Rate: 20, Burst: 1}}
-		}), check: "connect rate", state: doctor.Warn, seen: "were throttled", also: []string{"connect_throttled", "connect_quota"}},
+		"calls are throttled": {stop: true, after: func(p *patient) {
+			p.must(p.instance.AddFaults(simconnect.Fault{Operation: "SearchUsers", Status: 429, Code: "ThrottlingException", Times: 1}))
+		}, check: "connect rate", state: doctor.Warn, seen: "were throttled", also: []string{"connect_throttled", "connect_quota"}},
 		"AWS refuses the daemon": {after: func(p *patient) {
 			p.must(p.instance.Deny("UpdateUserIdentityInfo"))
 			p.must(p.org.UpdateProfile(p.ana.ID, map[string]any{"lastName": "Newname"}))

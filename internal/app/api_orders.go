@@ -53,6 +53,9 @@ func (a *App) order(kind reconcile.OrderKind) http.HandlerFunc {
 			return
 		}
 		by := operator(r.Context())
+		e.order = map[reconcile.OrderKind]plan.Action{
+			reconcile.OrderAdopt: plan.Adopt, reconcile.OrderRelease: plan.Release, reconcile.OrderRestore: plan.Resume,
+		}[kind]
 		if kind == reconcile.OrderRestore {
 			if e.refused, err = a.unrestorable(ctx, e.people); err != nil {
 				reply(w, nil, err)

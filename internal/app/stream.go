@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"connectroster/internal/plan"
@@ -62,6 +63,7 @@ type errand struct {
 	refused map[string]string // those of them about whom nothing is asked for, with the reason
 	names   map[string]string // what to call them
 	eta     float64           // seconds, before anything is known; 0: not known
+	order   plan.Action       // by which an order is carried out; empty: it is none
 	submit  func(ctx context.Context) error
 }
 
@@ -161,6 +163,13 @@ func (t *telling) take(out reconcile.Outcome) {
 		return
 	}
 	a.actions = append(a.actions, out.Actions...)
+	if t.errand.order != "" && slices.Contains(out.Actions, t.errand.order) && out.Verdict.State == reconcile.Done {
+		// A look that had begun before the request was stored has carried it out; what
+		// the rules say of it afterwards is another matter.
+		a.last = out
+		t.settle(out.Work.Person, a)
+		return
+	}
 	if out.Work.Generation < t.wanted[out.Work.Person] {
 		return
 	}

@@ -49,7 +49,7 @@ func (s *Store) Record(ctx context.Context, e reconcile.Entry) error {
 		err = errors.New("an anchor cannot be recorded as any entry can")
 	}
 	if err == nil {
-		err = s.recorded(ctx, func(reconcile.Head) (*reconcile.Entry, error) { return &e, nil })
+		err = s.recorded(ctx, func() (*reconcile.Entry, error) { return &e, nil })
 	}
 	if err != nil {
 		return fmt.Errorf("record journal entry of person %s: %w", e.Person, err)
@@ -78,9 +78,9 @@ func genuine(e reconcile.Entry) (reconcile.Entry, error) {
 
 func valid[T ~string](text T) T { return T(strings.ToValidUTF8(string(text), "\uFFFD")) }
 
-// recorded appends what make gives once the end of the journal is known, unless it
-// is nil. Make is asked again when somebody else recorded in between.
-func (s *Store) recorded(ctx context.Context, make func(end reconcile.Head) (*reconcile.Entry, error)) error {
+// recorded appends what next gives once the end of the journal is known, unless it
+// is nil. Next is asked again when somebody else recorded in between.
+func (s *Store) recorded(ctx context.Context, next func() (*reconcile.Entry, error)) error {
 	if err := s.writing.take(ctx); err != nil { // we need not be in our own way
 		return err
 	}
@@ -94,7 +94,7 @@ func (s *Store) recorded(ctx context.Context, make func(end reconcile.Head) (*re
 		if end.Hash == rev { // done, by an attempt whose answer was lost
 			return nil
 		}
-		e, err := make(end)
+		e, err := next()
 		if err != nil || e == nil {
 			return err
 		}
@@ -192,6 +192,8 @@ type row struct {
 	reconcile.Entry
 	salt  []byte // nil: the personal part was erased or never was
 	fault string // what is wrong with the way it is written down, although it may read the same
+
+	unreadable bool // there is nothing to show of it
 }
 
 func (r *row) broken() error {
@@ -203,7 +205,7 @@ func (r *row) broken() error {
 func readRow(seq int64, content, personal item) row {
 	var r row
 	if err := json.Unmarshal([]byte(content.text("entry")), &r.Entry); err != nil {
-		return row{Entry: reconcile.Entry{Seq: seq}, fault: "it is unreadable"}
+		return row{Entry: reconcile.Entry{Seq: seq}, fault: "it is unreadable", unreadable: true}
 	}
 	if r.Seq != seq {
 		r.Seq, r.fault = seq, "it stands in another place"
@@ -274,6 +276,9 @@ func (s *Store) Recent(ctx context.Context, q reconcile.Query) ([]reconcile.Entr
 	var list []reconcile.Entry
 	take := func(rows []row) (more bool, err error) {
 		for _, r := range rows {
+			if r.unreadable {
+				return false, r.broken()
+			}
 			if q.Kind != "" && r.Kind != q.Kind || q.Person != "" && r.Person != q.Person {
 				continue
 			}
@@ -359,7 +364,7 @@ func (s *Store) walkChain(ctx context.Context, person string, w span, do func([]
 		for _, i := range personal {
 			seq := seqOf(i)
 			if contents[seq] == nil {
-				list = append(list, row{Entry: reconcile.Entry{Seq: seq, Person: person}, fault: "its personal part is there and it is not"})
+				list = append(list, row{Entry: reconcile.Entry{Seq: seq, Person: person}, fault: "its personal part is there and it is not", unreadable: true})
 				continue
 			}
 			list = append(list, readRow(seq, contents[seq], i))
@@ -401,7 +406,7 @@ func (s *Store) walk(ctx context.Context, q asked, w span, complete func(context
 // their ends. Whoever rewrites a whole chain later, and its end, does not get
 // past Verify. It records nothing where nothing was recorded since the last one.
 func (s *Store) Anchor(ctx context.Context) error {
-	err := s.recorded(ctx, func(reconcile.Head) (*reconcile.Entry, error) {
+	err := s.recorded(ctx, func() (*reconcile.Entry, error) {
 		// The ends are of the moment at which the end of the journal was read, or
 		// the anchor is not recorded.
 		heads, err := s.heads(ctx)

@@ -96,11 +96,11 @@ func (s *Store) key(kind string, parts ...string) item {
 
 // partition names a partition.
 func (s *Store) partition(kind string, of ...string) string {
-	name := s.space + kind
+	names := []string{s.space + kind}
 	for _, part := range of {
-		name += "/" + keyPart(part)
+		names = append(names, keyPart(part))
 	}
-	return name
+	return strings.Join(names, "/")
 }
 
 // joined makes one sort key of several parts. Sorted as texts, such keys are in

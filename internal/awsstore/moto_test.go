@@ -35,7 +35,11 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// A step against a server takes milliseconds, not microseconds.
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue && os.Getenv("CONNECTROSTER_FULL") == "" {
-		_ = f.Value.Set("5")
+		checks := "5"
+		if testing.Short() {
+			checks = "2"
+		}
+		_ = f.Value.Set(checks)
 	}
 	code := m.Run()
 	server.stop()

@@ -1,9 +1,11 @@
 package awsstore
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 	"connectroster/internal/storetest"
 )
@@ -24,7 +26,12 @@ type subject struct {
 }
 
 // Slow says that the stand-in for DynamoDB takes some 20 ms for an item.
-func (subject) Slow() int { return 20 }
+func (subject) Slow() int {
+	if testing.Short() {
+		return 50
+	}
+	return 20
+}
 
 func (s subject) Reopen(t *testing.T) storetest.Backend {
 	t.Helper()
@@ -94,4 +101,59 @@ func (s subject) must(t *testing.T, changes ...change) {
 	if err := s.write(t.Context(), changes...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestJournalParts takes away or damages one of the two parts of an entry, which
+// the chain alone does not show.
+func TestJournalParts(t *testing.T) {
+	t.Parallel()
+	for name, harm := range map[string]func(t *testing.T, s subject){
+		"the entry is gone":         func(t *testing.T, s subject) { s.must(t, change{key: s.journalKey(2), drop: true}) },
+		"the personal part is gone": func(t *testing.T, s subject) { s.must(t, change{key: s.chainKey("a", 2), drop: true}) },
+		"the entry is unreadable":   func(t *testing.T, s subject) { s.must(t, change{key: s.journalKey(2), set: item{"entry": text("{")}}) },
+		"the entry says more": func(t *testing.T, s subject) {
+			s.must(t, change{key: s.journalKey(2), set: item{"entry": text(s.line(t) + " ")}})
+		},
+		"the agent is unreadable": func(t *testing.T, s subject) {
+			s.must(t, change{key: s.chainKey("a", 2), set: item{"after": text("{")}})
+		},
+		"the salt is gone": func(t *testing.T, s subject) { s.must(t, change{key: s.chainKey("a", 2), remove: []string{"salt"}}) },
+		"the last of both is gone": func(t *testing.T, s subject) {
+			s.must(t, change{key: s.journalKey(3), drop: true}, change{key: s.chainKey("a", 3), drop: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := fresh(t)
+			s := subject{open(t, c), c}
+			for range 3 {
+				e := reconcile.Entry{Time: time.Now(), Person: "a", Kind: reconcile.EntryChange, After: &plan.Agent{Username: "ada"}}
+				if err := s.Record(t.Context(), e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, person := range []string{"", "a"} {
+				if err := s.Verify(t.Context(), person); err != nil {
+					t.Fatal(err)
+				}
+			}
+			harm(t, s)
+			for _, person := range []string{"", "a"} {
+				var broken *reconcile.BrokenChainError
+				if err := s.Verify(t.Context(), person); !errors.As(err, &broken) || broken.Seq < 2 {
+					t.Errorf("verify %q: got %v, want a broken chain", person, err)
+				}
+			}
+		})
+	}
+}
+
+// line is entry 2 as it is stored.
+func (s subject) line(t *testing.T) string {
+	t.Helper()
+	i, err := s.get(t.Context(), s.journalKey(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i.text("entry")
 }

@@ -68,7 +68,7 @@ func (s *Store) announce(ctx context.Context, rows []*person) {
 	if s.queues == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceFor)
+	ctx, cancel := context.WithTimeout(ctx, announceFor)
 	defer cancel()
 	rows = slices.DeleteFunc(slices.Clone(rows), func(p *person) bool { return p.state != reconcile.StateDue })
 	sent, err := s.send(ctx, rows, "")
@@ -82,6 +82,9 @@ func (s *Store) announce(ctx context.Context, rows []*person) {
 const (
 	announceAfter = 30 * time.Second
 	announceAgain = 10 * time.Minute
+
+	// sendAtOnce is how many are told in one run; the next run tells the next.
+	sendAtOnce = 2000
 )
 
 // SendDue sends a message for everybody who is due and of whom the queues may know
@@ -99,6 +102,7 @@ func (s *Store) SendDue(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("find who is due: %w", err)
 	}
 	rows = slices.DeleteFunc(rows, func(p *person) bool { return !s.unannounced(p, now) })
+	rows = rows[:min(len(rows), sendAtOnce)] // leavers come first
 	sent := 0
 	var faults []error
 	for _, part := range batches(rows, 100) {
