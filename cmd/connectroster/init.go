@@ -646,7 +646,7 @@ func (w *wizard) pick(ctx context.Context, d *draft) (err error) {
 const aboutGroup = "By its name to the letter, its id, or a regular expression such as /^Connect (North|South)$/."
 
 func (w *wizard) chooseGroup(ctx context.Context, persona string) (string, error) {
-	title := fmt.Sprintf("Okta group whose members get the persona %s", persona)
+	title := "Okta group whose members get the persona " + persona
 	if len(w.found.Groups) == 0 {
 		proposed := ""
 		if persona == usualPersona {

@@ -59,10 +59,9 @@ func (t *typing) Read(p []byte) (int, error) {
 	if len(t.left) == 0 {
 		t.mu.Unlock()
 		var part []byte
-		ok := true
+		var ok bool // not at the end of the turn or of the file
 		select {
 		case <-t.over:
-			ok = false
 		case part, ok = <-t.parts:
 		}
 		t.mu.Lock()

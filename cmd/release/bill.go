@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"debug/buildinfo"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -72,7 +73,7 @@ func billOf(program, version string, p platform) ([]byte, error) {
 func encodeBill(info *debug.BuildInfo, version string, p platform, sum [32]byte) ([]byte, error) {
 	root := component{
 		Type: "application", Ref: "connectroster", Name: "connectroster", Version: version,
-		Hashes:     []hash{{"SHA-256", fmt.Sprintf("%x", sum)}},
+		Hashes:     []hash{{"SHA-256", hex.EncodeToString(sum[:])}},
 		Properties: []property{{"connectroster:platform", p.system + "/" + p.machine}, {"connectroster:go", info.GoVersion}},
 	}
 	library := component{Type: "library", Name: "std", Version: strings.TrimPrefix(info.GoVersion, "go")}

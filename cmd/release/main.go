@@ -32,7 +32,10 @@ var platforms = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "a
 
 type platform struct{ system, machine string }
 
-func main() {
+func main() { os.Exit(run()) }
+
+// run makes what the flags say and gives the exit code.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var r release
@@ -43,16 +46,17 @@ func main() {
 	flag.StringVar(&only, "only", "", "one platform, such as linux/amd64, in place of all")
 	flag.BoolVar(&again, "twice", false, "make no release: build one platform twice, in two folders with two caches, and compare the bytes")
 	flag.Parse()
-	err := func() error {
-		if again {
-			return r.twice(ctx, cmp.Or(only, "linux/amd64"))
-		}
-		return r.run(ctx, only)
-	}()
+	var err error
+	if again {
+		err = r.twice(ctx, cmp.Or(only, "linux/amd64"))
+	} else {
+		err = r.run(ctx, only)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "release: "+err.Error())
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // release is one in the making.
@@ -125,7 +129,7 @@ func (r *release) twice(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	source := filepath.Join(dir, "elsewhere", "source")
 	if err := copySource(ctx, source); err != nil {
 		return fmt.Errorf("copy the source: %w", err)
@@ -182,7 +186,7 @@ func (r *release) document(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	program := filepath.Join(dir, "connectroster")
 	if err := command(ctx, "", nil, "go", "build", "-tags", "manpages", "-ldflags", "-X main.release="+r.version, "-o", program, "./cmd/connectroster"); err != nil {
 		return err
@@ -252,7 +256,7 @@ func (r *release) make(ctx context.Context, p platform) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	name := "connectroster"
 	if p.system == "windows" {
 		name += ".exe"
