@@ -15,6 +15,18 @@ dev: ## run everything on this machine, no account needed
 build: ## build bin/connectroster
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/connectroster ./cmd/connectroster
 
+VERSION ?= $(shell git describe --tags --always 2>/dev/null | sed 's/^v//')
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+
+.PHONY: release
+release: ## make the files of a release in dist: archives, bills of materials, checksums
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(GO) run ./cmd/release -version "$(VERSION)" -out dist
+
+.PHONY: twice
+twice: ## build the program twice, apart from each other, and compare the bytes
+	$(GO) run ./cmd/release -twice
+
 .PHONY: test
 test: ## run the tests
 	$(GO) test ./...
@@ -34,6 +46,7 @@ format: ## check that every file is formatted and go.mod is tidy
 lint: ## run the linters
 	$(GO) vet ./...
 	$(GO) vet -tags failpoint ./...
+	$(GO) vet -tags manpages ./cmd/connectroster
 	$(LINT) run ./...
 
 .PHONY: arch

@@ -172,18 +172,19 @@ if [ "$yes" = false ]; then
 fi
 
 if [ "$new" = true ]; then
-	ids=${instance##*/}
+	there=$region # of the instance; an ARN says it
+	[[ $instance != arn:* ]] || IFS=: read -r _ _ _ there _ <<<"$instance"
 	{
 		echo "# Written by start.sh. Change it as docs/configuration.md says, and run start.sh again."
-		echo "name: $name"
+		echo "name: \"$name\""
 		echo "policy: $policy"
 		echo "okta:"
 		if [ -n "$org" ]; then
 			echo "  org: $org"
-			echo "  auth: {client_id: $client, private_key: \"secretsmanager:connectroster/$name/okta\"}"
+			echo "  auth: {client_id: \"$client\", private_key: \"secretsmanager:connectroster/$name/okta\"}"
 		fi
 		echo "  hook: {secrets: [\"secretsmanager:connectroster/$name/hook\"]}"
-		echo "connect: {instance: $ids, region: $region}"
+		echo "connect: {instance: ${instance##*/}, region: $there}"
 		echo "routing_profile: $routing"
 		echo "security_profiles: [${security//,/, }]"
 		own=connectroster-${name//./-}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,7 +107,7 @@ func TestRemaining(t *testing.T) {
 		return out
 	}
 	slow := every(10, 30*time.Second, start)
-	fast := append(slow, every(200, 100*time.Millisecond, slow[9])...)
+	fast := append(slices.Clone(slow), every(200, 100*time.Millisecond, slow[9])...)
 	for _, c := range []struct {
 		name    string
 		settled []time.Time

@@ -155,7 +155,7 @@ func oktaFaults() map[string]fault {
 	}
 	return map[string]fault{
 		"clock ahead of Okta's": {after: ahead(-2 * time.Minute), stop: true,
-			check: "clock", state: doctor.Warn, seen: "2m0s ahead of Okta's"},
+			check: "clock", state: doctor.Warn, seen: "s ahead of Okta's"},
 		"clock far behind Okta's": {after: ahead(time.Hour), stop: true,
 			check: "clock", state: doctor.Fail, seen: "behind Okta's"},
 		"Okta is not there": {alone: true, before: func(p *patient) { change("okta", strings.TrimPrefix(p.okta, "http://"), closed)(p) },
@@ -276,6 +276,12 @@ func connectFaults() map[string]fault {
 			check: "connect instance", code: "connect_unreachable", state: doctor.Fail, seen: "connection refused", also: setUpLacks},
 		"instance of another account": {alone: true, before: func(p *patient) { change("connect", p.instance.ID(), "99999999-2222-3333-4444-555555555555")(p) },
 			check: "connect instance", code: "instance_missing", state: doctor.Fail, seen: "there is no instance 99999999", also: setUpLacks},
+		"one instance of two": {alone: true, before: func(p *patient) {
+			p.yaml["policy"], p.yaml["leavers"], p.yaml["connect"] = "create-only", "", ""
+			p.yaml["instances"] = fmt.Sprintf("\n  eu: {instance: %s, region: eu-central-1, rate: 1000}\n  us: {instance: 99999999-2222-3333-4444-555555555555, region: eu-central-1, rate: 1000}", p.instance.ID())
+			p.yaml["personas"] = "\n  agent: {instance: eu, routing_profile: Basic Routing Profile, security_profiles: [Agent]}\n  abroad: {instance: us, routing_profile: Basic Routing Profile, security_profiles: [Agent]}"
+			p.yaml["rules"] += fmt.Sprintf("\n  - {groups: [%s], persona: abroad}", agentGroup)
+		}, check: "connect instance", code: "instance_missing", about: "us", state: doctor.Fail, seen: "there is no instance 99999999", also: setUpLacks},
 		"alias misspelled": {alone: true, before: func(p *patient) { change("connect", p.instance.ID(), "conectroster-sim")(p) },
 			check: "connect instance", code: "instance_missing", state: doctor.Fail, seen: "connectroster-sim", also: setUpLacks},
 		"credentials refused": {stop: true, after: func(p *patient) {

@@ -61,6 +61,7 @@ type locked struct {
 	ARN              string       `json:"arn"`
 	ByAlias          bool         `json:"by_alias"` // the configuration names it by its alias, which has to be looked up
 	Role             string       `json:"role_arn"` // assumed to reach it; empty: none
+	Profile          string       `json:"profile"`  // of the AWS configuration of the machine where this was written, which functions do not have
 	RoutingProfiles  []plan.Entry `json:"routing_profiles"`
 	OpenRouting      []string     `json:"routing_profiles_open"` // why they cannot be listed; empty: they are
 	SecurityProfiles []plan.Entry `json:"security_profiles"`
@@ -149,7 +150,7 @@ func lockOf(cfg *config.Config, all []*offering) (lock, []error) {
 			fault("%s", text)
 		}
 		in := locked{
-			Name: o.Name, ID: o.ID, ARN: o.ARN, Role: o.connection.RoleARN,
+			Name: o.Name, ID: o.ID, ARN: o.ARN, Role: o.connection.RoleARN, Profile: o.connection.Profile,
 			ByAlias:         o.connection.Instance != o.ID && o.connection.Instance != o.ARN,
 			RoutingProfiles: use.RoutingProfiles, OpenRouting: append([]string{}, use.OpenRouting...),
 			SecurityProfiles: use.SecurityProfiles,

@@ -64,11 +64,12 @@ agent that they have, and holds what waits for approval.`,
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
-		serveCommand(), doctorCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
+		initCommand(), doctorCommand(), serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
 		planCommand(), applyCommand(), explainCommand(), holdsCommand(), deadCommand(), journalCommand(),
 		adoptCommand(), releaseCommand(), restoreCommand(), forgetCommand(),
-		catalogCommand(),
+		catalogCommand(), backupCommand(),
 	)
+	root.AddCommand(releaseCommands()...)
 	strictCompletion(root)
 	return root
 }

@@ -16,23 +16,48 @@ const root = "../.."
 // TestREADME checks what the README tells people to write and to type.
 func TestREADME(t *testing.T) {
 	t.Parallel()
-	readme, commands := pageText(t, "README.md"), pageText(t, "docs/commands.md") // commands.md is written from the program
-	settings := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(readme)
-	if settings == nil {
-		t.Fatal("the README shows no configuration")
-	}
+	commands := pageText(t, "docs/commands.md") // commands.md is written from the program
 	secret := func(string) string { return "a-secret-of-16-or-more" }
-	if _, err := config.Parse("README.md", []byte(strings.ReplaceAll("\n"+settings[1], "\n   ", "\n")), secret); err != nil {
-		t.Errorf("the configuration in the README: %v", err)
+	for _, page := range []string{"README.md", "docs/faq.md"} {
+		settings := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(pageText(t, page))
+		if settings == nil {
+			t.Fatalf("%s shows no configuration", page)
+		}
+		if _, err := config.Parse(page, []byte(strings.ReplaceAll("\n"+settings[1], "\n   ", "\n")), secret); err != nil {
+			t.Errorf("the configuration in %s: %v", page, err)
+		}
 	}
+	if found := namedCommands(t, "README.md", commands); found < 8 {
+		t.Errorf("the README names %d commands, want 8 or more: is the test still able to see them?", found)
+	}
+}
 
+// TestPagesNameCommands checks the commands that pages for operators tell people to
+// type.
+func TestPagesNameCommands(t *testing.T) {
+	t.Parallel()
+	commands := pageText(t, "docs/commands.md")
+	for page, least := range map[string]int{"docs/operations.md": 8, "docs/quickstart.md": 8, "docs/faq.md": 8, "docs/security.md": 2} {
+		if found := namedCommands(t, page, commands); found < least {
+			t.Errorf("%s names %d commands, want %d or more: is the test still able to see them?", page, found, least)
+		}
+	}
+}
+
+// namedCommands counts the commands that a page names, and tells of those that
+// there are not, and of flags that they do not have.
+func namedCommands(t *testing.T, page, commands string) int {
+	t.Helper()
 	found := 0
-	for _, m := range regexp.MustCompile("(?m)(?:^|`)(?:[A-Z_]+=\\.\\.\\. )*(?:go run \\./cmd/)?connectroster ([^`#\n]+)").FindAllStringSubmatch(readme, -1) {
+	for _, m := range regexp.MustCompile("(?m)(?:^|`)(?:sudo -u connectroster )?(?:[A-Z_]+=\\.\\.\\. )*(?:go run \\./cmd/)?connectroster ([^`#\n]+)").FindAllStringSubmatch(pageText(t, page), -1) {
 		words := strings.Fields(m[1])
+		if words[0] == "help" { // of which commands.md says nothing
+			continue
+		}
 		_, section, ok := strings.Cut(commands, "\n## connectroster "+words[0]+"\n")
 		if !ok {
 			if code := strings.HasPrefix(m[0], "`") || len(words) == 1; code {
-				t.Errorf("the README names connectroster %s, which there is not", words[0])
+				t.Errorf("%s names connectroster %s, which there is not", page, words[0])
 			}
 			continue // prose, and what dev prints
 		}
@@ -40,13 +65,11 @@ func TestREADME(t *testing.T) {
 		section, _, _ = strings.Cut(section, "\n## ")
 		for _, word := range words[1:] {
 			if strings.HasPrefix(word, "--") && !regexp.MustCompile(regexp.QuoteMeta(word)+`\b`).MatchString(section) {
-				t.Errorf("the README gives connectroster %s the flag %s, which it does not have", words[0], word)
+				t.Errorf("%s gives connectroster %s the flag %s, which it does not have", page, words[0], word)
 			}
 		}
 	}
-	if found < 8 {
-		t.Errorf("the README names %d commands, want 8 or more: is the test still able to see them?", found)
-	}
+	return found
 }
 
 // TestLinks checks that links between the pages of the repository lead somewhere.

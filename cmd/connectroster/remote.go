@@ -53,7 +53,7 @@ const (
 // remote is the API of a daemon, or of this process.
 type remote struct {
 	client *http.Client
-	socket string
+	socket string // empty: the API is in this process
 	close  func() error
 }
 
@@ -85,7 +85,7 @@ func remoteAt(socket string) *remote {
 
 // alone builds the app on the locked database, or on the table, and serves its API
 // in process.
-func alone(ctx context.Context, cfg *config.Config, needs offlineNeeds, logs io.Writer) (_ *remote, err error) {
+func alone(ctx context.Context, cfg *config.Config, needs offlineNeeds, logs io.Writer) (*remote, error) {
 	log := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelError}))
 	store, err := openStore(ctx, cfg, log)
 	if errors.Is(err, sqlite.ErrLocked) {
@@ -94,15 +94,20 @@ func alone(ctx context.Context, cfg *config.Config, needs offlineNeeds, logs io.
 	if err != nil {
 		return nil, err
 	}
-	a, err := app.New(ctx, app.Config{Config: cfg, Backend: store, Version: version(), Log: log})
+	return aside(ctx, cfg, store, log, needs)
+}
+
+// aside serves the API in process on a store, which it closes in the end.
+func aside(ctx context.Context, cfg *config.Config, kept store, log *slog.Logger, needs offlineNeeds) (*remote, error) {
+	a, err := app.New(ctx, app.Config{Config: cfg, Backend: kept, Version: version(), Log: log})
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, kept.Close())
 	}
 	offline := app.NewOffline(a)
-	offline.Operator = callerOf(store, log)
+	offline.Operator = callerOf(kept, log)
 	shut := func() error {
 		offline.Stop()
-		return store.Close()
+		return kept.Close()
 	}
 	switch needs {
 	case needsReads:
@@ -155,7 +160,10 @@ func (r *remote) follow(ctx context.Context, path string, body any, line func(ap
 	for {
 		text, err := lines.ReadBytes('\n')
 		if err != nil {
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil && r.socket == "":
+				return errors.New("interrupted: what was asked for and is not done yet goes on as soon as the daemon runs; see connectroster journal --offline")
+			case ctx.Err() != nil:
 				return errors.New("interrupted: what was asked for goes on in the daemon; see connectroster journal")
 			}
 			return fmt.Errorf("the daemon's answer broke off; what was asked for goes on: see connectroster journal: %w", err)

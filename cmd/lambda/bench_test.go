@@ -91,6 +91,46 @@ func BenchmarkColdHook(b *testing.B) {
 	b.ReportMetric(memory, "RSS-MB")
 }
 
+// BenchmarkSweep has 20,000 people looked at who are all to get agents: everything is
+// read, and all of them are asked to be stored as due. It wants less than the 15
+// minutes that Lambda gives. Writes are answered at once and kept nowhere: the
+// stand-in for AWS is far slower than AWS there. Run it with -benchtime 1x.
+func BenchmarkSweep(b *testing.B) {
+	const people = 20_000
+	path, err := released()
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := newWorld(b, setup{rate: 2}) // of which a worker has a quarter
+	for n := range people {
+		w.hire(n)
+	}
+	w.idle()
+	w.between.breaks(func(call string) int {
+		if strings.HasPrefix(call, "AmazonSQS.Send") || strings.HasSuffix(call, ".TransactWriteItems") {
+			return http.StatusOK
+		}
+		return 0
+	})
+	w.sweep.program, w.sweep.timeout = path, 15*time.Minute
+	if _, err := w.sweep.invoke(map[string]any{}); err != nil { // with a cold start
+		b.Fatal(err)
+	}
+	w.between.count()
+	var memory float64
+	for b.Loop() {
+		w.must(w.store.SaveNote(b.Context(), "owed", fmt.Sprintf("%q", time.Now().Format(time.RFC3339Nano))))
+		w.scheduled(w.sweep)
+		memory = max(memory, resident(b, w.sweep.start().cmd.Process.Pid))
+	}
+	writes := float64(w.between.count()["DynamoDB_20120810.TransactWriteItems"]) / float64(b.N)
+	if writes < people/100 {
+		b.Errorf("%.0f transactions a sweep cannot hold %d people", writes, people)
+	}
+	b.ReportMetric(memory, "RSS-MB")
+	b.ReportMetric(writes, "transactions/op")
+}
+
 // resident gives the memory of a process, in MB of 1,000,000 bytes.
 func resident(b *testing.B, pid int) float64 {
 	b.Helper()

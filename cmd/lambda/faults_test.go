@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -594,16 +598,57 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestKeyRotation changes the credential for Okta's API (P-51): a running function
+// uses the new one within two minutes.
+func TestKeyRotation(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("skipped with -short: it lasts two minutes, since secrets are remembered for one")
+	}
+	w := newWorld(t, setup{})
+	w.subscribe("/hooks/okta")
+	u := w.hire(1)
+	w.settle()
+	w.must(w.employed(u))
+	pid := w.work.start().cmd.Process.Pid
+	_, err := w.vault.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: aws.String("connectroster/" + w.name + "/okta"), SecretString: aws.String(nextToken)})
+	w.must(err)
+	eventually(t, 2*time.Minute+patience, func() error {
+		if _, err := w.work.invoke(batchOf(nil)); err != nil {
+			return err
+		}
+		if !strings.Contains(w.work.said(), "the credentials for Okta's API have changed") {
+			return errors.New("the function has the old credential")
+		}
+		return nil
+	})
+	w.must(w.org.SetTokenRoles(apiToken, "okta.logs.read")) // not of people
+	v := w.hire(2)
+	w.settle()
+	w.must(w.employed(u, v))
+	if now := w.work.start().cmd.Process.Pid; now != pid {
+		t.Error("it took a new process")
+	}
+	if said := w.work.said(); strings.Contains(said, apiToken) || strings.Contains(said, nextToken) {
+		t.Error("the log shows a credential")
+	}
+}
+
 // TestStart: what is wrong with the environment or the configuration is told before
 // the first event.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
+	storeless := filepath.Join(t.TempDir(), "connectroster.yaml")
+	text, err := os.ReadFile(w.config)
+	w.must(err)
+	w.must(os.WriteFile(storeless, []byte(regexp.MustCompile("(?m)^store: .*$").ReplaceAllString(string(text), "")), 0o600))
 	for name, c := range map[string]struct{ variable, want string }{
 		"no handler":       {"_HANDLER=", "want hook, work, catchup, sweep or wake"},
 		"unknown handler":  {"_HANDLER=bootstrap", "want hook, work, catchup, sweep or wake"},
 		"no configuration": {"CONNECTROSTER_CONFIG=", "CONNECTROSTER_CONFIG is not set"},
 		"missing file":     {"CONNECTROSTER_CONFIG=/no/such/file.yaml", "read configuration"},
+		"no store":         {"CONNECTROSTER_CONFIG=" + storeless, "store.aws is missing"},
 		"no workers":       {"CONNECTROSTER_WORKERS=0", "want the number of workers"},
 		"wrong workers":    {"CONNECTROSTER_WORKERS=many", "want the number of workers"},
 	} {

@@ -138,6 +138,9 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case status == hang:
 		_, _ = io.Copy(io.Discard, r.Body) // else nobody notices that the caller has gone
 		<-r.Context().Done()
+	case status == http.StatusOK:
+		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+		_, _ = io.WriteString(w, "{}")
 	case status < 0: // the line breaks once the work is done
 		b.proxy.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
@@ -152,7 +155,7 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const hang = 1000
 
 // breaks makes calls fail for which it gives a status; a negative one is an answer
-// that is lost.
+// that is lost, and 200 one that holds nothing.
 func (b *between) breaks(broken func(call string) int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -171,6 +174,7 @@ func (b *between) count() map[string]int {
 const (
 	hookSecret = "the-secret-of-these-tests"
 	apiToken   = "the-api-token-of-these-tests"
+	nextToken  = "the-next-token-of-these-tests"
 	agentGroup = "Amazon Connect Agents"
 )
 
@@ -251,7 +255,7 @@ func (w *world) simulate(s setup) {
 	w.instance, err = simconnect.New(simconnect.Config{Settings: &s.connect})
 	w.must(err)
 	w.instance.AddDemo()
-	w.org, err = simokta.New(simokta.Config{AllowHTTP: true, Now: distinct(), Tokens: []string{apiToken}})
+	w.org, err = simokta.New(simokta.Config{AllowHTTP: true, Now: distinct(), Tokens: []string{apiToken, nextToken}})
 	w.must(err)
 	w.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -202,6 +202,7 @@ type instance struct {
 	ARN              string   `json:"arn"`
 	ByAlias          bool     `json:"by_alias"`
 	Role             string   `json:"role_arn"`
+	Profile          string   `json:"profile"`
 	RoutingProfiles  []entry  `json:"routing_profiles"`
 	OpenRouting      []string `json:"routing_profiles_open"`
 	SecurityProfiles []entry  `json:"security_profiles"`
@@ -274,6 +275,9 @@ func (s store) whole() bool {
 func (in instance) check() error {
 	if !instanceARN.MatchString(in.ARN) || !strings.HasSuffix(in.ARN, "/"+in.ID) {
 		return fmt.Errorf("%q is not its ARN", in.ARN)
+	}
+	if in.Profile != "" {
+		return fmt.Errorf("the configuration names the profile %s, which functions do not have: leave profile out, and give it to start.sh or in AWS_PROFILE", in.Profile)
 	}
 	if len(in.SecurityProfiles) == 0 {
 		return errors.New("no security profiles are listed")

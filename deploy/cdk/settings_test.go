@@ -39,6 +39,7 @@ func TestSettingsRefused(t *testing.T) {
 		"a name that means all":          {lock: strings.Replace(locked, `"deployment": "production"`, `"deployment": "*"`, 1), want: "is not whole"},
 		"another secret of the hook":     {lock: strings.Replace(locked, `"connectroster/production/hook"`, `"mine"`, 1), want: "does not name the secret that this deployment makes"},
 		"a secret of this machine":       {lock: strings.Replace(locked, `"secrets_elsewhere": []`, `"secrets_elsewhere": ["env:OKTA_API_TOKEN"]`, 1), want: "cannot look up the secrets env:OKTA_API_TOKEN"},
+		"a profile of this machine":      {lock: strings.Replace(locked, `"profile": ""`, `"profile": "mine"`, 1), want: "names the profile mine, which functions do not have"},
 		"a store in a file":              {lock: strings.Replace(locked, `"table": "connectroster-production"`, `"table": ""`, 1), want: "write\n  store: {aws: {table: connectroster-production, leavers_queue: connectroster-production-leavers.fifo, queue: connectroster-production.fifo}}"},
 		"a queue by its address":         {lock: strings.Replace(locked, `"queue": "connectroster-`, `"queue": "https://sqs/connectroster-`, 1), want: "does not name a table and two queues"},
 		"a stack without a name":         {context: map[string]string{"stack": "1st"}, want: "begins with a letter"},

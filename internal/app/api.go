@@ -51,6 +51,7 @@ func (a *App) API() http.Handler {
 		"POST /v1/restore":                a.order(reconcile.OrderRestore),
 		"POST /v1/forget/{person}":        a.forget,
 		"POST /v1/sweep":                  a.askSweep,
+		"GET /v1/backup":                  a.getBackup,
 	} {
 		mux.HandleFunc(pattern, h)
 	}

@@ -113,6 +113,8 @@ func (e *Examination) daemon(context.Context) []doctor.Finding {
 	socket := e.c.Config.Socket
 	s := e.status
 	switch {
+	case s == nil && remedy.CodeOf(e.away) == "daemon_away" && e.c.Config.Store.OnAWS():
+		return []doctor.Finding{doctor.Okay("none answers at %s, and none has to: its state is in AWS", socket)}
 	case s == nil && remedy.CodeOf(e.away) == "daemon_away":
 		return []doctor.Finding{doctor.Warning("none answers at %s, so its state is read from a copy of the database", socket).As("daemon_away").Todo("start it with connectroster serve")}
 	case s == nil && remedy.CodeOf(e.away) == "daemon_forbidden":

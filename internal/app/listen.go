@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,13 @@ func (a *App) listen(ctx context.Context) error {
 	hooks, err := open.Listen(ctx, "tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for hooks (config key listen): %w", err)
+	}
+	if a.cfg.TLS.Given() {
+		settings, err := a.serveTLS()
+		if err != nil {
+			return errors.Join(fmt.Errorf("read the certificate (config key tls): %w", err), hooks.Close())
+		}
+		hooks = tls.NewListener(hooks, settings)
 	}
 	a.serve(hooks, a.hookRoutes())
 	admin, err := open.Listen(ctx, "tcp", a.cfg.AdminListen)

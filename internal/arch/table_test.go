@@ -18,6 +18,7 @@ func house() rules {
 	return rules{
 		packages: map[string]entry{
 			"cmd/connectroster":    {why: "the binary: flags, wiring, signals", imports: []string{"*"}},
+			"cmd/release":          {why: "makes the files of a release", std: true},
 			"cmd/lambda":           {why: "the functions of AWS: events and wiring", imports: []string{"internal/plan", "internal/reconcile", "internal/config", "internal/app", "internal/awsstore"}},
 			"internal/plan":        {why: "decides, and does nothing else", std: true},
 			"internal/reconcile":   {why: "the engine and the ports it needs", imports: []string{"internal/plan", "internal/failpoint", "internal/remedy"}},
@@ -43,7 +44,8 @@ func house() rules {
 			"github.com/pressly/goose":                      {"internal/sqlite"},
 			"github.com/prometheus/client_golang":           {"cmd/connectroster"},
 			"github.com/spf13/cobra":                        {"cmd/connectroster"},
-			"github.com/expr-lang/expr":                     {"internal/config"}, // rules reach the planner compiled
+			"charm.land/huh":                                {"cmd/connectroster"}, // for the wizard alone
+			"github.com/expr-lang/expr":                     {"internal/config"},   // rules reach the planner compiled
 		},
 		// What runs as a Lambda function starts cold: neither the daemon's backend,
 		// metrics and flags nor the simulators come with it.
@@ -68,7 +70,7 @@ func house() rules {
 
 func daemonOnly() []string {
 	return []string{
-		"modernc.org/sqlite", "github.com/pressly/goose", "github.com/prometheus/client_golang", "github.com/spf13/cobra",
+		"modernc.org/sqlite", "github.com/pressly/goose", "github.com/prometheus/client_golang", "github.com/spf13/cobra", "charm.land",
 		"internal/sqlite", "internal/storetest", "internal/sim",
 	}
 }

@@ -433,10 +433,10 @@ func readWhole(i item) (reconcile.HoldEntry, error) {
 }
 
 // Withdraw implements reconcile.Guard. An approval that was not used is withdrawn
-// too. Most people have nothing there, and then one query is all.
+// too, and so is a rejection. Most people have nothing there, and then one query is all.
 func (s *Store) Withdraw(ctx context.Context, person, instance string) error {
 	held, err := s.heldOf(ctx, person, instance)
-	if err == nil && (len(held.entries) > 0 || len(held.keys) > 0) {
+	if err == nil && len(held.entries)+len(held.keys) > 0 {
 		err = s.guarded(ctx, func(string) (bool, error) { return false, s.withdraw(ctx, person, instance) })
 	}
 	if err != nil {

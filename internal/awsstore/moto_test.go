@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// A step against a server takes milliseconds, not microseconds.
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue && os.Getenv("CONNECTROSTER_FULL") == "" {
-		_ = f.Value.Set("8")
+		_ = f.Value.Set("5")
 	}
 	code := m.Run()
 	server.stop()
@@ -53,6 +53,10 @@ func (m *moto) start() {
 		m.missing = fmt.Sprintf("python3 has no moto to stand in for DynamoDB (pip install 'moto[server]'): %v %.300s", err, out)
 		return
 	}
+	const program = "testdata/standin.py"
+	if _, m.err = os.ReadFile(program); m.err != nil { // which also tells the cache of tests that they depend on it
+		return
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		m.err = err
@@ -60,7 +64,7 @@ func (m *moto) start() {
 	}
 	address := listener.Addr().String()
 	_ = listener.Close()
-	m.process = exec.Command("python3", "testdata/standin.py", address)
+	m.process = exec.Command("python3", program, address)
 	var said bytes.Buffer
 	m.process.Stderr = &said
 	if m.err = m.process.Start(); m.err != nil {

@@ -167,11 +167,18 @@ func (s *Store) store(ctx context.Context, list []*wanted) ([]*person, error) {
 		var conflict *conflictError
 		if errors.As(err, &conflict) {
 			for i, old := range conflict.failed {
-				if o := origins[i]; o.fact != "" {
+				o := origins[i]
+				if o.fact != "" {
 					known[o.fact] = true
-				} else if seen[o.person] = old; old.text("rev") == rev {
-					stored[o.person] = true
+					continue
 				}
+				if old == nil { // the answer does not show it
+					var failed error
+					if old, failed = s.get(ctx, s.personKey(o.person)); failed != nil {
+						return failed
+					}
+				}
+				seen[o.person], stored[o.person] = old, old.text("rev") == rev
 			}
 		}
 		return err

@@ -23,8 +23,8 @@ type subject struct {
 	config Config
 }
 
-// Slow says that the stand-in for DynamoDB takes some 20 ms for a write.
-func (subject) Slow() int { return 10 }
+// Slow says that the stand-in for DynamoDB takes some 20 ms for an item.
+func (subject) Slow() int { return 20 }
 
 func (s subject) Reopen(t *testing.T) storetest.Backend {
 	t.Helper()

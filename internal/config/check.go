@@ -23,6 +23,7 @@ func (r *reader) check(c *Config) {
 		r.test("policy", policyFault(c.Policy, r.wantsAPI()))
 	}
 	r.checkAddresses(c)
+	r.checkTLS(c.TLS)
 	r.checkOkta(c)
 	r.checkInstances(c)
 	r.checkShortForm(c)

@@ -48,6 +48,10 @@ type Config struct {
 	// served: a host, which may be left out to mean all addresses, and a port.
 	Listen string `yaml:"listen" default:":8080" type:"host:port" example:"127.0.0.1:8080"`
 
+	// The certificate that `listen` is served with. Left out, it is plain HTTP, for a
+	// proxy in front that speaks HTTPS: Okta calls nothing else.
+	TLS TLS `yaml:"tls"`
+
 	// Where `/metrics` is served. It asks for no password, so any address but
 	// this machine's own gives a warning.
 	AdminListen string `yaml:"admin_listen" default:"127.0.0.1:9090" type:"host:port" example:"127.0.0.1:9191"`
@@ -262,6 +266,20 @@ type Connect struct {
 	Burst int `yaml:"burst" default:"5" example:"5"`
 }
 
+// TLS says with what `listen` speaks HTTPS. Both files are read again when they
+// have changed, so that a certificate can be renewed without a restart.
+type TLS struct {
+	// The file with the certificate in PEM, followed by those between it and the
+	// authority. A relative path starts at the folder of the configuration file.
+	Cert string `yaml:"cert" type:"path" example:"/etc/connectroster/tls.crt"`
+
+	// The file with its private key in PEM, without a passphrase.
+	Key string `yaml:"key" type:"path" example:"/etc/connectroster/tls.key"`
+}
+
+// Given tells whether there is a certificate.
+func (t TLS) Given() bool { return t.Cert != "" }
+
 // Sweep says when everybody is looked at.
 type Sweep struct {
 	// The time of day, on this machine's clock and in its time zone.
@@ -413,6 +431,9 @@ func (c *Config) setDefaults(dir string) {
 	}
 	if c.Okta.CAFile != "" {
 		c.Okta.CAFile = within(dir, c.Okta.CAFile)
+	}
+	if c.TLS.Given() {
+		c.TLS.Cert, c.TLS.Key = within(dir, c.TLS.Cert), within(dir, c.TLS.Key)
 	}
 	c.Store.SQLite = within(dir, c.Store.SQLite)
 	switch {

@@ -225,10 +225,10 @@ func hookURLFault(address string, allowLoopback bool) complaint {
 		return complaint{"want at most 1024 characters", ""}
 	case isLoopback(u.Hostname()) && !allowLoopback:
 		return complaint{"is this machine", "set allow_loopback: true to try things with a simulator"}
-	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())):
-		return complaint{"want https", "Okta delivers to nothing else"}
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+		return complaint{}
 	}
-	return complaint{}
+	return complaint{"want https", "Okta delivers to nothing else"}
 }
 
 // isPublicName refuses all that looks like a number, since that may be read as

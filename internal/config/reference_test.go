@@ -30,7 +30,7 @@ func TestReference(t *testing.T) {
 	const path = "../../docs/configuration.md"
 	env := environment
 	dir := t.TempDir()
-	for _, name := range []string{"okta.pem", "proxy-ca.pem"} {
+	for _, name := range []string{"okta.pem", "proxy-ca.pem", "tls.crt", "tls.key"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(readText(t, "testdata/"+name)), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -118,30 +118,14 @@ func (i *Instance) resolve(ctx context.Context, t target) (string, error) {
 	if t.id != "" {
 		return t.id, nil
 	}
-	var id string
-	var others []string
-	err := walk(func(token *string) (*string, error) {
-		out, err := i.api.ListInstances(ctx, &awsconnect.ListInstancesInput{NextToken: token, MaxResults: new(int32(10))})
-		if err != nil {
-			return nil, classify("ListInstances", err)
-		}
-		if out.InstanceSummaryList == nil {
-			return nil, errors.New("ListInstances: the answer holds no list")
-		}
-		for _, v := range out.InstanceSummaryList {
-			alias := aws.ToString(v.InstanceAlias)
-			others = append(others, alias)
-			if strings.EqualFold(alias, t.alias) {
-				id = aws.ToString(v.Id)
-			}
-		}
-		return out.NextToken, nil
-	})
+	all, err := i.list(ctx)
 	if err != nil {
 		return "", fmt.Errorf("find the instance %q: %w", t.alias, err)
 	}
-	if id == "" {
-		return "", reconcile.Terminal(remedy.Mark("instance_missing", fmt.Errorf("the region %s of this account has no instance with the alias %q; it has %q", i.region, t.alias, others)))
+	for _, found := range all {
+		if strings.EqualFold(found.Alias, t.alias) {
+			return found.ID, nil
+		}
 	}
-	return id, nil
+	return "", missingAlias(i.region, t.alias, all)
 }

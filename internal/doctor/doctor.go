@@ -145,11 +145,12 @@ func Run(ctx context.Context, checks []Check, tell func(Result)) (Report, error)
 			}
 		}
 		for _, f := range findings {
-			switch {
-			case f.State == Skipped:
+			switch f.State {
+			case Skipped:
 				broken[c.key()] = cmp.Or(because, c.Name)
-			case f.State == Fail:
+			case Fail:
 				broken[c.key()] = c.Name
+			case OK, Warn:
 			}
 			result := Result{Check: c.Name, About: c.About, Code: cmp.Or(f.Code, c.Code()), State: f.State, Seen: f.Seen, Do: f.Do}
 			if result.Do == "" && (f.State == Warn || f.State == Fail) {

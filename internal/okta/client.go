@@ -196,6 +196,8 @@ type apiCall struct {
 	url      *url.URL
 	patience time.Duration // the longest wait for a rate limit that is worth it
 
+	yields bool // to calls of the same class that must not wait for it
+
 	method string // empty: GET
 	body   []byte // JSON; nil: none
 	once   bool   // not to be repeated while it may have been carried out
@@ -314,7 +316,7 @@ func (c *Client) admit(ctx context.Context, call apiCall) error {
 		return err
 	}
 	for {
-		wait := c.budget.enter(call.class)
+		wait := c.budget.enter(call.class, call.yields)
 		if wait == 0 {
 			return nil
 		}

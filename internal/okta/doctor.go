@@ -41,7 +41,7 @@ type CheckConfig struct {
 // that is given lets go of connections.
 func Checks(config CheckConfig) ([]doctor.Check, func(), error) {
 	config.fill()
-	if err := config.OrgConfig.check(); err != nil && config.HookURL != "" {
+	if err := config.check(); err != nil && config.HookURL != "" {
 		return nil, nil, fmt.Errorf("configure the checks: %w", err)
 	}
 	if config.Client == nil {
@@ -65,7 +65,7 @@ func Checks(config CheckConfig) ([]doctor.Check, func(), error) {
 	if config.App != "" {
 		checks = append(checks, check("okta app", v.application, groups))
 	}
-	checks = append(checks, check(hook, v.eventHook, credential))
+	checks = append(checks, check(hook, v.eventHook, credential, role))
 	if config.Answering {
 		checks = append(checks, check("hook endpoint", v.endpoint, hook))
 	}

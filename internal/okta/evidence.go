@@ -140,7 +140,7 @@ func (d *Directory) records(ctx context.Context, id, filter string) ([]logRecord
 		"limit":     {strconv.Itoa(evidenceRows)},
 		"filter":    {"target.id eq " + quoted(id) + " and " + filter},
 	}
-	p, err := d.client.page(ctx, apiCall{what: what, class: classLogs, url: d.client.path(query, "logs"), patience: brief})
+	p, err := d.client.page(ctx, apiCall{what: what, class: classLogs, url: d.client.path(query, "logs"), patience: brief, yields: true})
 	if err != nil {
 		return nil, err
 	}

@@ -47,8 +47,9 @@ func newBudget(share float64, now func() time.Time) *budget {
 }
 
 // enter counts a call, which settle must follow, and gives zero; or it gives the
-// time to wait before asking again.
-func (b *budget) enter(class string) time.Duration {
+// time to wait before asking again. A call that yields leaves a quarter of our share
+// to those that do not.
+func (b *budget) enter(class string, yields bool) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k, now := b.bucket(class), b.now()
@@ -61,6 +62,9 @@ func (b *budget) enter(class string) time.Duration {
 	}
 	if k.limit > 0 {
 		ours := max(1, int(b.share*float64(k.limit)))
+		if yields {
+			ours = max(1, ours*3/4)
+		}
 		if k.used >= ours || k.remaining-k.flying <= k.limit/10 {
 			return max(k.reset.Sub(now), minWait)
 		}

@@ -119,7 +119,11 @@ func lostAnswer(t *testing.T, name string, fault simconnect.Fault, lag time.Dura
 	}
 	accepted, calls := r.creates()
 	if tags != "ours" {
-		if got := r.journal("00u1"); !slices.Equal(got, []string{"refusal exists_not_ours"}) {
+		want := []string{"refusal exists_not_ours"}
+		if tags == "foreign" {
+			want = []string{"refusal exists_elsewhere"}
+		}
+		if got := r.journal("00u1"); !slices.Equal(got, want) {
 			t.Errorf("journal: %q", got)
 		}
 		if accepted != 0 {

@@ -22,7 +22,7 @@ func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes
 		}
 	}
 	kind := KindOf(change)
-	if kind == "" || v.parkedAgain(change) {
+	if kind == "" || parkedAgain(change) {
 		return "", true, nil
 	}
 	cliff, err := v.proof(ctx, change)
@@ -34,7 +34,7 @@ func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes
 
 // parkedAgain reports whether a change only parks once more what was parked
 // already, so that it takes nothing from anybody that was not taken before.
-func (v *visit) parkedAgain(c plan.Change) bool {
+func parkedAgain(c plan.Change) bool {
 	return c.Action == plan.Suspend && c.Before != nil && !c.Buries()
 }
 
@@ -125,7 +125,41 @@ func (v *visit) proof(ctx context.Context, change plan.Change) (cliff string, er
 		wait := min(max(v.Now().Sub(v.work.Since), 5*time.Second), time.Hour)
 		return "", After(wait, errors.New("seems to have left, but no second source says so yet: neither Okta's System Log nor a complete sweep"))
 	}
-	return cmp.Or(cliff, evidence.Cliff), nil
+	steep, err := v.steep(ctx, q.Group, evidence.Cliff)
+	return cmp.Or(cliff, steep), err
+}
+
+// cliffFor is how long a group counts as emptied or gone after it was seen so: it
+// takes a while to look at all who were in it, and one who joins meanwhile must not
+// let the others fall.
+const cliffFor = time.Hour
+
+// brink is the note of when a group was last seen emptied or gone.
+type brink struct {
+	Cause string    `json:"cause"`
+	At    time.Time `json:"at"`
+}
+
+// steep gives the reason why whoever left a group must be approved: the one that is
+// seen now, or one that was seen not long ago.
+func (v *visit) steep(ctx context.Context, group, seen string) (cause string, err error) {
+	if group == "" {
+		return seen, nil
+	}
+	name, now := "cliff/"+group, v.Now()
+	var last brink
+	if err := v.recall(ctx, name, &last); err != nil && !errors.Is(err, ErrNotFound) {
+		return "", err
+	}
+	age := now.Sub(last.At)
+	fresh := last.Cause != "" && age < cliffFor && -age < clocksApart
+	switch {
+	case seen == "" && fresh:
+		return last.Cause, nil
+	case seen == "" || fresh && age < cliffFor/4 && age >= 0:
+		return seen, nil
+	}
+	return seen, v.note(ctx, name, brink{Cause: seen, At: now})
 }
 
 // entry gives what the index knows of an agent.
@@ -252,7 +286,7 @@ func (v *visit) held(ctx context.Context, change plan.Change, answer Reservation
 func (v *visit) withdraw(ctx context.Context, p plan.Plan) error {
 	taken := map[string]bool{}
 	for _, c := range p.Changes {
-		if KindOf(c) != "" && !v.parkedAgain(c) {
+		if KindOf(c) != "" && !parkedAgain(c) {
 			taken[c.Agent] = true
 		}
 	}

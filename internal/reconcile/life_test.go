@@ -441,6 +441,34 @@ func TestStatusWindow(t *testing.T) {
 	}
 }
 
+// TestCliffIsRemembered: somebody who joins a group that was emptied does not let the
+// others fall who are looked at later.
+func TestCliffIsRemembered(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	ids := r.team(12)
+	r.quit(ids...)
+	r.people.cliffs[groupID] = "group has no members any more"
+	r.ask(ids[:4]...)
+	r.settle(time.Minute)
+	delete(r.people.cliffs, groupID) // a new member
+	r.clock.Advance(20 * time.Minute)
+	r.ask(ids[4:8]...)
+	r.settle(time.Minute)
+	if n := r.countSuspended(ids); n != 0 {
+		t.Errorf("%d are suspended", n)
+	}
+	if n := len(r.waiting()); n != 8 {
+		t.Errorf("%d wait, want 8", n)
+	}
+	r.clock.Advance(2 * time.Hour) // those who leave then leave one by one
+	r.ask(ids[8:]...)
+	r.settle(time.Minute)
+	if n := r.countSuspended(ids); n != 4 {
+		t.Errorf("%d are suspended, want the last 4", n)
+	}
+}
+
 // TestCliffs: what happens to everybody at once is held whatever the numbers.
 func TestCliffs(t *testing.T) {
 	t.Parallel()

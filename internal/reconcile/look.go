@@ -61,6 +61,10 @@ func (l *look) read(ctx context.Context) error {
 	if l.order, err = l.pending(ctx, l.work.Person); err != nil {
 		return err
 	}
+	if l.order.Kind == OrderRelease || l.order.Kind == OrderRestore {
+		l.person = plan.Person{ID: l.work.Person} // it is of no matter, and the directory may be out of reach for good
+		return nil
+	}
 	l.person, err = l.Directory.Person(ctx, l.work.Person)
 	if errors.Is(err, ErrNotFound) {
 		l.person = plan.Person{ID: l.work.Person, Status: plan.StatusGone}

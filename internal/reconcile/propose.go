@@ -305,7 +305,7 @@ func (e *Engine) annotate(ctx context.Context, p *Proposal) error {
 		stayed[s.Person] = s
 	}
 	for i, c := range p.Changes {
-		if KindOf(c.Change) == "" {
+		if KindOf(c.Change) == "" || parkedAgain(c.Change) {
 			continue
 		}
 		if s, ok := stayed[c.Person]; ok {

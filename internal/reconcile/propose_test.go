@@ -9,6 +9,7 @@ import (
 	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 	"connectroster/internal/remedy"
+	simconnect "connectroster/internal/sim/connect"
 )
 
 // TestPlanOfManyLeavers: whoever owns an agent and is not listed is read one by one.
@@ -62,5 +63,37 @@ func TestPlanOfManyLeavers(t *testing.T) {
 	r.people.refuse = func(string) error { return remedy.Mark("okta_unavailable", errors.New("okta fails")) }
 	if _, err := r.engine.Propose(t.Context()); err == nil {
 		t.Error("a plan although Okta fails")
+	}
+}
+
+// TestPlanOfParkingAgain: somebody gave a suspended agent a routing profile, and it is
+// parked once more. The guard has no say in that, so the plan must not say it has.
+func TestPlanOfParkingAgain(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	ids := r.team(2)
+	r.sweep()
+	r.status(plan.StatusDeprovisioned, ids[0])
+	r.ask(ids[0])
+	r.settle(time.Minute)
+	a, _ := r.agentOf(ids[0])
+	sales := r.sim.RoutingProfileID("Sales")
+	r.floor(a.ID, func(a *simconnect.Agent) { a.RoutingProfile = sales })
+	r.config.Scope = "another configuration" // under which all removals have to be approved
+	r.restart()
+	p, err := r.engine.Propose(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Changes) != 1 || p.Changes[0].Action != plan.Suspend || p.First == "" {
+		t.Fatalf("the plan: %+v", p.Changes)
+	}
+	if guard := p.Changes[0].Guard; guard != "" {
+		t.Errorf("is said to be kept back: %s", guard)
+	}
+	r.ask(ids[0])
+	r.settle(time.Minute)
+	if a, _ := r.agentOf(ids[0]); a.RoutingProfile != r.sim.RoutingProfileID("Parked") {
+		t.Error("is not parked again")
 	}
 }

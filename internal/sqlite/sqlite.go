@@ -120,6 +120,9 @@ func open(ctx context.Context, c Config) (_ *Store, err error) {
 	if s.lock, err = lock(path); err != nil {
 		return nil, err
 	}
+	if err = sweepWorkshops(path); err != nil {
+		return nil, err
+	}
 	if err = secure(path); err != nil {
 		return nil, err
 	}
