@@ -98,7 +98,7 @@ type Config struct {
 type Store struct {
 	space    string
 	table    string
-	db       *dynamodb.Client
+	db       table
 	http     *http.Client
 	log      *slog.Logger
 	clock    func() time.Time

@@ -65,10 +65,11 @@ func (s *Store) dial(ctx context.Context, c Config) error {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	loaded.HTTPClient = s.http
-	s.db = dynamodb.NewFromConfig(loaded)
-	s.identity.api = sts.NewFromConfig(loaded)
+	s.db = tableOf(dynamodb.NewFromConfig(loaded))
+	s.identity.api = teller{sts.NewFromConfig(loaded).GetCallerIdentity}
 	if c.Queue != "" {
-		s.queues = &queues{api: sqs.NewFromConfig(loaded), leavers: &queue{name: c.LeaversQueue}, other: &queue{name: c.Queue}}
+		api := sqs.NewFromConfig(loaded)
+		s.queues = &queues{api: sender{api.GetQueueUrl, api.SendMessageBatch}, leavers: &queue{name: c.LeaversQueue}, other: &queue{name: c.Queue}}
 	}
 	return nil
 }
@@ -117,7 +118,7 @@ func checkAddress(ip netip.Addr, loopback bool) error {
 // identity asks once as whom the credentials act.
 type identity struct {
 	turn
-	api *sts.Client
+	api teller
 	arn string
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"connectroster/internal/plan"
@@ -266,7 +267,7 @@ func TestNothingAnswers(t *testing.T) {
 func withQueues(t *testing.T, c *Config) *sqs.Client {
 	t.Helper()
 	c.LeaversQueue, c.Queue = fmt.Sprintf("leavers-%d.fifo", spaces.Add(1)), fmt.Sprintf("people-%d.fifo", spaces.Add(1))
-	api := open(t, *c).queues.api
+	api := sqs.NewFromConfig(aws.Config{Region: "eu-central-1", BaseEndpoint: &c.Endpoint, Credentials: c.Credentials})
 	for _, name := range []string{c.LeaversQueue, c.Queue} {
 		if _, err := api.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: map[string]string{"FifoQueue": "true"}}); err != nil {
 			t.Fatal(err)

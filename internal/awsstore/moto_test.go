@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"go.uber.org/goleak"
 )
 
@@ -79,15 +80,10 @@ func (m *moto) start() {
 		close(m.ended)
 	}()
 	m.url = "http://" + address
-	s, err := Open(context.Background(), m.config("setup"))
-	if err != nil {
-		m.err = err
-		return
-	}
-	defer s.Close()
+	api := dynamodb.NewFromConfig(aws.Config{Region: "eu-central-1", BaseEndpoint: &m.url, Credentials: m.config("setup").Credentials})
 	until := time.Now().Add(time.Minute)
 	for {
-		if _, m.err = s.db.CreateTable(context.Background(), Schema("roster")); m.err == nil {
+		if _, m.err = api.CreateTable(context.Background(), Schema("roster")); m.err == nil {
 			return
 		}
 		select {

@@ -30,7 +30,7 @@ type Message struct {
 
 // queues are the two FIFO queues.
 type queues struct {
-	api            *sqs.Client
+	api            sender
 	leavers, other *queue
 }
 
@@ -42,7 +42,7 @@ type queue struct {
 }
 
 // address gives the URL of the queue, and asks for it once.
-func (q *queue) address(ctx context.Context, api *sqs.Client) (*string, error) {
+func (q *queue) address(ctx context.Context, api sender) (*string, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.url == "" && strings.Contains(q.name, "://") {
