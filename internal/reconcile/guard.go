@@ -125,7 +125,7 @@ func spell(d time.Duration) string {
 	}{{time.Hour, "hour", "hours"}, {time.Minute, "minute", "minutes"}, {time.Second, "second", "seconds"}} {
 		if n := d / unit.length; n > 0 {
 			parts = append(parts, count(int(n), unit.one, unit.many))
-			d -= n * unit.length
+			d %= unit.length
 		}
 	}
 	if len(parts) == 0 || d > 0 {
