@@ -106,6 +106,10 @@ func (p *printer) explainedInstance(i *app.ExplainedInstance) {
 		title = "Agent in " + i.Instance
 	}
 	p.heading(title)
+	if i.Absent != "" {
+		p.text(yellow, "", 2, "could not be read: "+i.Absent)
+		return
+	}
 	verdict := row{cells: []string{"is to have one", "no: " + i.Why}, colours: []colour{faint}}
 	if i.Entitled {
 		verdict.cells[1] = "yes: " + i.Why

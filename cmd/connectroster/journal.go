@@ -175,15 +175,15 @@ func (r *remote) journal(ctx context.Context, q entryQuery) ([]reconcile.Entry, 
 
 // followJournal shows entries as they come.
 func (r *remote) followJournal(ctx context.Context, p *printer, q entryQuery, asJSON bool) error {
+	newest, err := r.newest(ctx) // first, so that what comes meanwhile is shown
+	if err != nil {
+		return err
+	}
 	entries, err := r.journal(ctx, q)
 	if err != nil {
 		return err
 	}
 	slices.Reverse(entries)
-	newest, err := r.newest(ctx)
-	if err != nil {
-		return err
-	}
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for {

@@ -265,6 +265,7 @@ type Explained struct {
 // ExplainedInstance is what is known of the person in one instance.
 type ExplainedInstance struct {
 	plan.Explanation
+	Absent   string               `json:"absent,omitempty"` // why the instance could not be read; then nothing else is known
 	Remedies map[plan.Code]string `json:"remedies,omitempty"`
 	Calls    map[string]int       `json:"calls"` // that would be made
 }
@@ -299,6 +300,12 @@ func (a *App) explained(ctx context.Context, id string) (*Explained, error) {
 	}
 	for _, s := range seen {
 		one := ExplainedInstance{Calls: map[string]int{}}
+		if s.Absent != nil {
+			one.Absent = s.Absent.Error()
+			one.Instance, one.Person, one.Username, one.Status = s.Instance, id, human.Username, human.Status
+			out.Instances = append(out.Instances, one)
+			continue
+		}
 		one.Explanation, _ = plan.Explain(s.Settings, s.World, id) // who was looked at is in the world
 		for _, c := range one.Changes {
 			for operation, n := range connect.Calls(c) {

@@ -109,6 +109,12 @@ func TestOneInstanceDown(t *testing.T) {
 		}
 	}
 
+	// What is known of the one that can be read is explained.
+	status, text := p.call(http.MethodGet, "/v1/people/"+both.ID+"/explain", "")
+	if status != http.StatusOK || !strings.Contains(text, `"absent"`) || !strings.Contains(text, `"persona": "emea-agent"`) {
+		t.Errorf("explained while one is down: %d %s", status, text)
+	}
+
 	p.road.lead(p.second)
 	p.stands(
 		map[string]string{both.Login: "active", away.Login: "suspended", here.Login: "suspended", joins.Login: "active"},

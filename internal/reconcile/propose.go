@@ -388,10 +388,11 @@ type Seen struct {
 	Person   plan.Person
 	World    plan.World
 	Settings plan.Settings
+	Absent   error // why the instance could not be read; then there is no World but for its time
 }
 
 // Look reads everything about one person without leaving a trace, for whoever
-// wants to explain it.
+// wants to explain it. One of several instances may be absent.
 func (e *Engine) Look(ctx context.Context, id string) ([]Seen, error) {
 	l := look{Engine: e, work: Work{Person: id}, started: e.Now()}
 	if err := l.read(ctx); err != nil {
@@ -402,11 +403,16 @@ func (e *Engine) Look(ctx context.Context, id string) ([]Seen, error) {
 		return nil, fmt.Errorf("look at %s: read the index: %w", id, err)
 	}
 	var out []Seen
+	absent := 0
 	for _, at := range e.Instances {
 		v := l.visit(at, known)
 		agents, err := v.observe(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("look at %s: %w", id, at.about(err))
+			if absent++; absent == len(e.Instances) || ctx.Err() != nil {
+				return nil, fmt.Errorf("look at %s: %w", id, at.about(err))
+			}
+			out = append(out, Seen{Instance: at.Name, Person: l.person, World: plan.World{Instance: at.Name, Now: l.started}, Settings: e.Settings, Absent: err})
+			continue
 		}
 		w := plan.World{Instance: at.Name, Now: l.started, Catalog: v.catalog, People: []plan.Person{l.person}, Agents: agents}
 		if w.Tombstones, err = e.buried(ctx, agents); err != nil {
