@@ -54,7 +54,7 @@ func TestReadFaultsRemoveNobody(t *testing.T) {
 	for _, phase := range []string{"startup", "steady", "after upgrade"} {
 		t.Run(phase, func(t *testing.T) {
 			t.Parallel()
-			c := newImpatientCompany(t, time.Second, people)
+			c := newImpatientCompany(t, 500*time.Millisecond, people)
 			ids := c.staff[0]
 			// Somebody who left once and came back: of whom the log tells both.
 			returner := ids[len(ids)/2]
