@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -57,8 +58,15 @@ func TestDevInterruptedTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer delivery.Close()
-	if _, err := delivery.Write([]byte("POST /hooks/okta HTTP/1.1\r\nHost: dev\r\nAuthorization: " + devSecret + "\r\nContent-Length: 1000\r\n\r\n{")); err != nil {
+	if _, err := delivery.Write([]byte("POST /hooks/okta HTTP/1.1\r\nHost: dev\r\nAuthorization: " + devSecret + "\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")); err != nil {
 		t.Fatal(err)
+	}
+	// It is being read when the daemon asks for the rest.
+	if err := delivery.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(delivery).ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("a delivery is answered %q, %v", line, err)
 	}
 	dev.signal(syscall.SIGINT)
 	eventually(t, patience, func() error {
