@@ -107,12 +107,30 @@ func TestUntil(t *testing.T) {
 	}
 }
 
+// diary is a log that can be read while it is written.
+type diary struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (d *diary) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.Write(p)
+}
+
+func (d *diary) String() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.String()
+}
+
 // TestGathering makes one message of what comes within ten seconds, and another
 // of what comes later, all well within a minute.
 func TestGathering(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log diary
 		n := newNotifier(notifierConfig{Deployment: "test", Webhook: func() (string, error) { return "", nil }, Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -123,8 +141,8 @@ func TestGathering(t *testing.T) {
 		n.tell(reconcile.Notice{Kind: reconcile.NoticeHeld, Hold: "H2", Person: "q", Action: plan.Delete, Cause: "other", Time: time.Now()})
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
-		if log.Len() > 0 {
-			t.Errorf("told too early: %s", log.String())
+		if text := log.String(); text != "" {
+			t.Errorf("told too early: %s", text)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
