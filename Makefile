@@ -33,8 +33,9 @@ test: ## run the tests
 
 .PHONY: race
 race: ## run the tests with the race detector
-	@echo "-short: fractions of the long tests, and none of the system tests of internal/app"
-	$(GO) test -race -short -p 1 ./...
+	@echo "-short: fractions of the long tests, and none of the system tests of internal/app;"
+	@echo "without cmd/lambda, whose tests start a program that is built without the detector"
+	$(GO) test -race -short -p 1 $$($(GO) list ./... | grep -v /cmd/lambda)
 
 .PHONY: format
 format: ## check that every file is formatted and go.mod is tidy
