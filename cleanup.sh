@@ -22,6 +22,18 @@ die() {
 	exit 1
 }
 
+# exists WHAT COMMAND... asks AWS whether something is there. Only the answer that it
+# is not counts as that.
+exists() {
+	local what=$1 said
+	shift
+	said=$("$@" 2>&1 >/dev/null) && return 0
+	case "$said" in
+	*ResourceNotFoundException*) return 1 ;;
+	esac
+	die "$what cannot be looked at, and may still be there: $said"
+}
+
 stack=OktaConnectorStack name='' table='' data=false yes=false
 while [ $# -gt 0 ]; do
 	flag=$1
@@ -90,13 +102,13 @@ if [ "$there" = true ]; then
 	aws cloudformation wait stack-delete-complete --stack-name "$stack" || die "the stack $stack is not gone; CloudFormation's console says why"
 fi
 if [ "$data" = true ]; then
-	if aws dynamodb describe-table --table-name "$table" >/dev/null 2>&1; then
+	if exists "the table $table" aws dynamodb describe-table --table-name "$table"; then
 		aws dynamodb update-table --table-name "$table" --no-deletion-protection-enabled >/dev/null
 		aws dynamodb wait table-exists --table-name "$table"
 		aws dynamodb delete-table --table-name "$table" >/dev/null
 	fi
 	for secret in "${secrets[@]}"; do
-		if aws secretsmanager describe-secret --secret-id "$secret" >/dev/null 2>&1; then
+		if exists "the secret $secret" aws secretsmanager describe-secret --secret-id "$secret"; then
 			aws secretsmanager delete-secret --secret-id "$secret" --force-delete-without-recovery >/dev/null
 		fi
 	done
@@ -112,4 +124,5 @@ else
 fi
 echo "  the agents in Amazon Connect, with their tags (connectroster release takes those off)"
 echo "  the event hook in Okta: deactivate it, or connectroster okta remove"
-echo "  the stack CDKToolkit, which other stacks of this account may use"
+echo "  the stack CDKToolkit, which other stacks of this account may use, and in its bucket the"
+echo "  programs and the configuration that were deployed"

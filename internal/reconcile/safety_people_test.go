@@ -130,10 +130,14 @@ func TestStrangersAreUntouchable(t *testing.T) {
 	t.Logf("%d worlds, %d looks, %d agents that are not ours: 0 writes to them", worlds, looks, agents)
 }
 
-// fullOr is how many cases are played: all of them in a full run.
+// fullOr is how many cases are played: all of them in a full run, and a third of the
+// usual ones in a short run.
 func fullOr(all, some int) int {
-	if full() {
+	switch {
+	case full():
 		return all
+	case testing.Short():
+		return max(1, some/3)
 	}
 	return some
 }
