@@ -32,7 +32,7 @@ test: ## run the tests
 	$(GO) test ./...
 
 # What takes long under the race detector, and has nothing for it to find.
-PLAYS = TestModel|TestMistakes|TestReadFaults|TestAccidents|TestHistories|TestRemovalRaces|TestLostHooks|TestForgeries|TestGuardCannot|TestStrangers|TestProposalIsExact|TestGroupsInAnyOrder|TestReturns|TestRenames|TestHostileNames|TestCallsOf|TestCallsFor|TestUndo|Permutation|TestBackend/
+PLAYS = TestModel|TestMistakes|TestReadFaults|TestAccidents|TestHistories|TestRemovalRaces|TestLostHooks|TestForgeries|TestGuardCannot|TestStrangers|TestProposalIsExact|TestGroupsInAnyOrder|TestReturns|TestRenames|TestHostileNames|TestCallsOf|TestCallsFor|TestUndo|Permutation|TestBackend
 
 .PHONY: race
 race: ## run the tests with the race detector
