@@ -178,8 +178,8 @@ type Guard interface {
 	Reserve(ctx context.Context, r Removal, limits Limits) (Reservation, error)
 
 	// Withdraw closes the entries of a person in an instance that are open or were
-	// rejected: nothing is to be taken from them any more. The places that were taken for them still count,
-	// but the same change needs another one from now on.
+	// rejected: nothing is to be taken from them any more. The places that were taken
+	// for them still count, but the same change needs another one from now on.
 	Withdraw(ctx context.Context, person, instance string) error
 
 	// Holds gives holds with their entries, newest first.
