@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 # The version that deploy/cdk is tested with; start.sh uses the same.
 readonly CDK=aws-cdk@2.1148.1
-readonly GO_LEAST=1.26 NODE_LEAST=20
+readonly GO_LEAST=1.26 NODE_LEAST=20 NODE_KEPT=22 # below that one Node is past its end of life
 
 case "${1:-}" in
 '') ;;
@@ -38,10 +38,14 @@ else
 	at_least "${version#go}" "$GO_LEAST" || missing "go $GO_LEAST or newer; this one is $version"
 fi
 if ! command -v node >/dev/null || ! command -v npx >/dev/null; then
-	missing "node $NODE_LEAST or newer with npx, from https://nodejs.org; the CDK runs on it"
+	missing "node $NODE_KEPT or newer with npx, from https://nodejs.org; the CDK runs on it"
 else
 	version=$(node --version)
-	at_least "${version#v}" "$NODE_LEAST" || missing "node $NODE_LEAST or newer; this one is $version"
+	if ! at_least "${version#v}" "$NODE_LEAST"; then
+		missing "node $NODE_KEPT or newer; this one is $version"
+	elif ! at_least "${version#v}" "$NODE_KEPT"; then
+		echo "warning: node $version is past its end of life, and a later CDK may refuse it; get node $NODE_KEPT or newer from https://nodejs.org, and run this again" >&2
+	fi
 fi
 command -v aws >/dev/null || missing "the AWS CLI, from https://aws.amazon.com/cli"
 if [ "$missing" = 1 ]; then

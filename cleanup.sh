@@ -22,16 +22,17 @@ die() {
 	exit 1
 }
 
-# exists WHAT COMMAND... asks AWS whether something is there. Only the answer that it
-# is not counts as that.
-exists() {
-	local what=$1 said
+# there WHAT COMMAND... asks AWS, and puts the answer into said. Only the answer that
+# something is not there counts as that.
+there() {
+	local what=$1 why
 	shift
-	said=$("$@" 2>&1 >/dev/null) && return 0
-	case "$said" in
-	*ResourceNotFoundException*) return 1 ;;
+	said=$("$@" 2>/dev/null) && return 0
+	why=$("$@" 2>&1 >/dev/null) || true
+	case "$why" in
+	*ResourceNotFoundException* | *"does not exist"*) return 1 ;;
 	esac
-	die "$what cannot be looked at, and may still be there: $said"
+	die "$what cannot be looked at, and may still be there: $why"
 }
 
 stack=OktaConnectorStack name='' table='' data=false yes=false
@@ -61,30 +62,63 @@ while [ $# -gt 0 ]; do
 	shift
 done
 command -v aws >/dev/null || die "aws is missing; ./bootstrap.sh tells where to get it"
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}}
+[ -n "$region" ] || region=$(aws configure get region || true)
 
-there=true
-found=$(aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Tags[?Key=='connectroster:deployment'].Value | [0]" --output text 2>&1) || {
-	case "$found" in
-	*"does not exist"*) there=false ;;
-	*) die "the stack $stack cannot be looked at: $found" ;;
-	esac
-}
-if [ "$there" = true ]; then
+deployed=false
+if there "the stack $stack" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Tags[?Key=='connectroster:deployment'].Value | [0]" --output text; then
+	deployed=true found=$said
 	[ "$found" != None ] || die "the stack $stack is not of connectroster; name another with --stack"
 	[ -z "$name" ] || [ "$name" = "$found" ] || die "the stack $stack is of the deployment $found, and not $name"
 	name=$found
-	[ -n "$table" ] || table=$(aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='TableName'].OutputValue | [0]" --output text)
+	if [ -z "$table" ] && there "the stack $stack" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='TableName'].OutputValue | [0]" --output text; then
+		[ "$said" = None ] || table=$said # a stack that was never made whole tells none
+	fi
 elif [ "$data" = false ]; then
-	echo "There is no stack $stack, so nothing has to be taken away."
+	echo "There is no stack $stack in $region with the credentials of the profile ${AWS_PROFILE:-(default)}, so nothing has to be taken away."
 	exit 0
 fi
 [[ $name =~ ^[A-Za-z0-9_.-]{1,64}$ ]] || die "there is no stack $stack to tell which data is meant: give --name"
+if [ "$deployed" = false ] && there "the function connectroster-${name//./-}-hook" aws lambda get-function --function-name "connectroster-${name//./-}-hook" --query 'Tags."aws:cloudformation:stack-name"' --output text; then
+	die "the deployment $name is at work, in the stack $said; name that with --stack"
+fi
 [ -n "$table" ] || table=connectroster-${name//./-}
 secrets=("connectroster/$name/hook" "connectroster/$name/okta")
 
-[ "$there" = false ] || echo "This takes away the stack $stack of the deployment $name, with its address: Okta's deliveries fail from then on."
+# Data of another deployment is deleted by no name that was given, so whose it is, is
+# asked before anything goes. What each deployment makes bears its name; a secret that
+# somebody has made by hand may bear none.
+tables=() gone=()
+of() { printf '%s' "$said" | tr -d '[:space:]'; }
 if [ "$data" = true ]; then
-	echo "It also deletes the table $table with the journal, and the secrets ${secrets[*]}. That cannot be undone."
+	if there "the table $table" aws dynamodb describe-table --table-name "$table" --query Table.TableArn --output text; then
+		arn=$said
+		there "the tags of the table $table" aws dynamodb list-tags-of-resource --resource-arn "$arn" --query "Tags[?Key=='connectroster:deployment'].Value" --output text || said=''
+		[ "$(of)" = "$name" ] || die "the table $table is not of the deployment $name: its tag connectroster:deployment says \"$(of)\". Nothing was changed. If it is meant all the same: aws dynamodb tag-resource --resource-arn $arn --tags Key=connectroster:deployment,Value=$name"
+		tables=("$table")
+	fi
+	for secret in "${secrets[@]}"; do
+		if there "the secret $secret" aws secretsmanager describe-secret --secret-id "$secret" --query "Tags[?Key=='connectroster:deployment'].Value" --output text; then
+			case "$(of)" in
+			"$name" | None | '') gone+=("$secret") ;;
+			*) die "the secret $secret is of the deployment $(of), and not $name. Nothing was changed" ;;
+			esac
+		fi
+	done
+fi
+
+echo "  AWS profile, region  ${AWS_PROFILE:-(default)}, $region"
+also=This
+if [ "$deployed" = true ]; then
+	echo "This takes away the stack $stack of the deployment $name, with its address: Okta's deliveries fail from then on."
+	also='It also'
+fi
+if [ "$data" = true ]; then
+	if [ "$deployed$((${#tables[@]} + ${#gone[@]}))" = false0 ]; then
+		echo "There is no stack $stack, no table $table and no secret of the deployment $name, so nothing has to be taken away."
+		exit 0
+	fi
+	echo "$also deletes the table $table with the journal, and the secrets ${secrets[*]}, where they are there. That cannot be undone."
 fi
 if [ "$yes" = false ]; then
 	if [ "$data" = true ]; then
@@ -96,23 +130,20 @@ if [ "$yes" = false ]; then
 	fi
 fi
 
-if [ "$there" = true ]; then
+if [ "$deployed" = true ]; then
 	aws cloudformation delete-stack --stack-name "$stack"
 	echo "Waiting until the stack is gone ..."
 	aws cloudformation wait stack-delete-complete --stack-name "$stack" || die "the stack $stack is not gone; CloudFormation's console says why"
 fi
-if [ "$data" = true ]; then
-	if exists "the table $table" aws dynamodb describe-table --table-name "$table"; then
-		aws dynamodb update-table --table-name "$table" --no-deletion-protection-enabled >/dev/null
-		aws dynamodb wait table-exists --table-name "$table"
-		aws dynamodb delete-table --table-name "$table" >/dev/null
-	fi
-	for secret in "${secrets[@]}"; do
-		if exists "the secret $secret" aws secretsmanager describe-secret --secret-id "$secret"; then
-			aws secretsmanager delete-secret --secret-id "$secret" --force-delete-without-recovery >/dev/null
-		fi
-	done
-fi
+# A list that may be empty is written so for bash 3.2, which macOS has.
+for table in ${tables[@]+"${tables[@]}"}; do
+	aws dynamodb update-table --table-name "$table" --no-deletion-protection-enabled >/dev/null
+	aws dynamodb wait table-exists --table-name "$table"
+	aws dynamodb delete-table --table-name "$table" >/dev/null
+done
+for secret in ${gone[@]+"${gone[@]}"}; do
+	aws secretsmanager delete-secret --secret-id "$secret" --force-delete-without-recovery >/dev/null
+done
 
 echo
 echo "Done. What stays:"
@@ -126,3 +157,4 @@ echo "  the agents in Amazon Connect, with their tags (connectroster release tak
 echo "  the event hook in Okta: deactivate it, or connectroster okta remove"
 echo "  the stack CDKToolkit, which other stacks of this account may use, and in its bucket the"
 echo "  programs and the configuration that were deployed"
+[ "$deployed" = false ] || echo "SQS makes no queue of the same name within a minute, so wait that long before ./start.sh."

@@ -27,7 +27,11 @@ and writes one. Nothing is asked of what flags or the environment give.
   --profile NAME            AWS_PROFILE     whose credentials are used
   --region NAME             AWS_REGION      where it is deployed to
   --stack NAME              the name of the stack (OktaConnectorStack)
-  --alarm-mail ADDRESS      who is told of alarms
+  --alarm-mail ADDRESS      who is told of alarms; what this and the next three say stays so
+                              at later runs, and "none" ends it
+  --alarm-topic ARN         the SNS topic that is told of them, in place of an address
+  --quiet-days DAYS         after how many days without an event the alarm goes off, 1 to 7 (1)
+  --log-days DAYS           how long logs are kept (30)
   --no-reserve              for accounts that may run few functions at once
   --okta-setup              then create the event hook: connectroster okta setup
   --replace-sample          let the stack take the place of the AWS sample's (docs/aws.md)
@@ -41,7 +45,7 @@ die() {
 }
 
 config=$here/connectroster.yaml
-stack=OktaConnectorStack name=production policy=create-only mail='' reserve=true
+stack=OktaConnectorStack name=production policy=create-only mail='' topic='' quiet='' logs='' reserve=true
 instance=${CONNECT_INSTANCE_ID:-} security=${CONNECT_SECURITY_PROFILE_IDS:-} routing=${CONNECT_ROUTING_PROFILE_ID:-}
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} profile=${AWS_PROFILE:-}
 org='' client='' key='' yes=false setup=false replace=false described=''
@@ -49,7 +53,7 @@ while [ $# -gt 0 ]; do
 	flag=$1
 	case "$flag" in
 	--instance | --security-profiles | --routing-profile | --name | --policy | --okta-org | --okta-client-id | --okta-key | \
-		--config | --profile | --region | --stack | --alarm-mail)
+		--config | --profile | --region | --stack | --alarm-mail | --alarm-topic | --quiet-days | --log-days)
 		[ -n "${2:-}" ] || die "$flag wants a value; see ./start.sh --help"
 		value=$2
 		shift
@@ -69,6 +73,9 @@ while [ $# -gt 0 ]; do
 	--region) region=$value ;;
 	--stack) stack=$value ;;
 	--alarm-mail) mail=$value ;;
+	--alarm-topic) topic=$value ;;
+	--quiet-days) quiet=$value ;;
+	--log-days) logs=$value ;;
 	--no-reserve) reserve=false ;;
 	--okta-setup) setup=true ;;
 	--replace-sample) replace=true ;;
@@ -128,7 +135,7 @@ if [ -e "$config" ]; then
 else
 	new=true
 	instance=$(tight "$instance") security=$(tight "$security") routing=$(tight "$routing")
-	[[ $name =~ ^[A-Za-z0-9_.-]{1,64}$ ]] || die "--name $name: want 1 to 64 letters, digits, _ . and -"
+	[[ $name =~ ^[A-Za-z0-9_.-]{1,42}$ ]] || die "--name $name: want 1 to 42 letters, digits, _ . and -"
 	[[ $policy =~ ^(create-only|upsert-only)$ ]] || die "--policy $policy: want create-only or upsert-only; sync needs more than flags can say, so write a connectroster.yaml"
 	if [ -n "$org$client$key" ]; then
 		[[ $org =~ ^https://[A-Za-z0-9.-]+$ ]] || die "--okta-org $org: want an address such as https://example.okta.com, beside --okta-client-id and --okta-key"
@@ -145,6 +152,11 @@ else
 		ask profile valid_profile "$PROFILE_FORM" "Optional: a profile of the AWS CLI; leave it empty for the default"
 	fi
 fi
+[[ $quiet =~ ^[1-7]?$ ]] || die "--quiet-days $quiet: want 1 to 7"
+[[ $logs =~ ^[0-9]*$ ]] || die "--log-days $logs: want a number of days, such as 90"
+[[ $mail =~ ^([^[:space:]@]+@[^[:space:]@]+|none)?$ ]] || die "--alarm-mail $mail: want an address, or none"
+[[ $topic =~ ^(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+|none)?$ ]] || die "--alarm-topic $topic: want the ARN of an SNS topic, or none"
+[ -z "$mail" ] || [ -z "$topic" ] || die "give --alarm-mail or --alarm-topic, and not both"
 valid_profile "$profile" || die "the profile $profile: want $PROFILE_FORM"
 [[ $stack =~ ^[A-Za-z][A-Za-z0-9-]{0,127}$ ]] || die "--stack $stack: want a letter and then letters, digits and -"
 if [ -z "$profile" ]; then unset AWS_PROFILE; else export AWS_PROFILE="$profile"; fi
@@ -204,37 +216,174 @@ if [ -d cmd/lambda ]; then
 fi
 [ -x bin/lambda/bootstrap ] || die "the functions could not be built: there is neither cmd/lambda nor bin/lambda/bootstrap"
 cp "$config" "bin/lambda/$(basename "$config")"
+# Files keep their modes on the way to Lambda, which reads them as another user.
+chmod 755 bin/lambda/bootstrap
+chmod 644 "bin/lambda/$(basename "$config")"
 
 echo "Looking up in Amazon Connect what the configuration names ..."
 lock=$(dirname "$config")/connectroster.lock.json
-bin/connectroster catalog --lock --config "$config" --out "$lock"
+bin/connectroster catalog --lock --config "$config" --out "$lock" || {
+	again="Change $config, and run ./start.sh again"
+	[ "$new" = false ] || again="$config is written: change it there, or delete it to be asked anew, and run ./start.sh again"
+	die "nothing was deployed, for the reason above. $again"
+}
 locked() { sed -n 's/^ *"'"$1"'": "\(.*\)",\{0,1\}$/\1/p' "$lock" | head -n 1; }
 name=$(locked deployment) table=$(locked table) stored=$(locked region)
 [ -z "$stored" ] || [ "$stored" = "$region" ] || die "the configuration keeps the store in $stored, and this deploys to $region; give --region $stored, or change store.aws.region"
 
-# What a former deployment has left is taken over as it is.
-owner() { aws cloudformation describe-stack-resources --physical-resource-id "$1" --query 'StackResources[0].StackName' --output text 2>/dev/null || true; }
-existing=''
-if [ -n "$table" ] && aws dynamodb describe-table --table-name "$table" >/dev/null 2>&1 && [ "$(owner "$table")" != "$stack" ]; then
-	existing=table
-	echo "Taking over the table $table, with its journal."
-fi
-secret=$(aws secretsmanager describe-secret --secret-id "connectroster/$name/hook" --query ARN --output text 2>/dev/null || true)
-if [ -n "$secret" ] && [ "$(owner "$secret")" != "$stack" ]; then
-	existing=${existing:+$existing,}hook-secret
-	echo "Taking over the secret connectroster/$name/hook."
-fi
+# there WHAT COMMAND... asks AWS, and puts the answer into said. Only the answer that
+# something is not there counts as that.
+there() {
+	local what=$1 why
+	shift
+	said=$("$@" 2>/dev/null) && return 0
+	why=$("$@" 2>&1 >/dev/null) || true
+	case "$why" in
+	*ResourceNotFoundException* | *"does not exist"*) return 1 ;;
+	esac
+	die "$what cannot be looked at: $why"
+}
 
-# A stack of somebody else's is not replaced by a slip: its address would be gone.
-if theirs=$(aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Tags[?Key=='connectroster:deployment'].Value | [0]" --output text 2>/dev/null); then
+# A stack of somebody else's is not replaced by a slip: its address would be gone. One
+# that was never made whole the CDK deletes before it begins anew, so it has nothing.
+live=false
+if there "the stack $stack" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].[StackStatus,Tags[?Key=='connectroster:deployment'].Value | [0]]" --output text; then
+	read -r status theirs <<<"$said"
+	case "$status" in
+	REVIEW_IN_PROGRESS) theirs=$name ;; # it is empty
+	ROLLBACK_COMPLETE | ROLLBACK_FAILED) echo "The first deployment of $stack has failed; it is made anew." ;;
+	*_IN_PROGRESS) die "the stack $stack is being changed ($status); wait for its end: aws cloudformation describe-stacks --stack-name $stack" ;;
+	DELETE_FAILED) die "the stack $stack was not deleted to the end; ./cleanup.sh --stack $stack goes on with that, and CloudFormation's console says what is in the way" ;;
+	UPDATE_ROLLBACK_FAILED) die "the last change of the stack $stack could be neither made nor undone; CloudFormation's console says why. Then: aws cloudformation continue-update-rollback --stack-name $stack" ;;
+	*) live=true ;;
+	esac
 	if [ "$theirs" = None ] && [ "$replace" = false ]; then
 		die "the stack $stack is not of connectroster but most likely of the AWS sample. Its address goes when it is replaced. Deploy beside it with --stack connectroster, and read \"Moving from the AWS sample\" in docs/aws.md; --replace-sample replaces it"
 	fi
 	[ "$theirs" = None ] || [ "$theirs" = "$name" ] || die "the stack $stack is of the deployment $theirs; give --stack another name"
 fi
 
+# What was chosen by flags stands in the stack, so that a run without them changes none
+# of it: alarms that nobody is told of any more would not be missed.
+if [ "$live" = true ] && there "the stack $stack" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='Choices'].OutputValue | [0]" --output text; then
+	told=$mail$topic
+	read -r -a choices <<<"$said"
+	for choice in ${choices[@]+"${choices[@]}"}; do # may be empty, for bash 3.2
+		case "$choice" in
+		alarm-mail=*) [ -n "$told" ] || mail=${choice#*=} ;;
+		alarm-topic=*) [ -n "$told" ] || topic=${choice#*=} ;;
+		quiet-days=*) quiet=${quiet:-${choice#*=}} ;;
+		log-days=*) logs=${logs:-${choice#*=}} ;;
+		*) continue ;;
+		esac
+		echo "The last deployment has $choice, which stays unless a flag says something else."
+	done
+fi
+[ "$mail" != none ] || mail=''
+[ "$topic" != none ] || topic=''
+
+# A second stack of one deployment would find the names of its queues and functions taken.
+if there "the function connectroster-${name//./-}-hook" aws lambda get-function --function-name "connectroster-${name//./-}-hook" --query 'Tags."aws:cloudformation:stack-name"' --output text && [ "$said" != "$stack" ]; then
+	die "the deployment $name is there already, in the stack $said. Deploy to that one with --stack $said, or take it away first (./cleanup.sh --stack $said), or give this one another name"
+fi
+
+# take KIND WHAT ID: what is there and is not the stack's, an earlier deployment has
+# left. It is used as it is, since CloudFormation cannot make a second one of that name.
+existing=''
+take() {
+	if [ "$live" = true ] && there "what belongs to the stack $stack" aws cloudformation list-stack-resources --stack-name "$stack" --query "StackResourceSummaries[?PhysicalResourceId=='$3'].ResourceStatus" --output text; then
+		case "$(tight "$said")" in
+		'' | None | DELETE_*) ;;
+		*) return 0 ;;
+		esac
+	fi
+	existing=${existing:+$existing,}$1
+	echo "Taking over $2, which an earlier deployment has left."
+}
+if [ -n "$table" ] && there "the table $table" aws dynamodb describe-table --table-name "$table" --query 'Table.[TableArn,TableStatus]' --output text; then
+	read -r arn status <<<"$said"
+	[ "$status" != DELETING ] || die "the table $table is being deleted; run this again when it is gone"
+	there "the tags of the table $table" aws dynamodb list-tags-of-resource --resource-arn "$arn" --query "Tags[?Key=='connectroster:deployment'].Value" --output text || die "the table $table has just gone; run this again"
+	[ "$(tight "$said")" = "$name" ] || die "there is a table $table that is not of the deployment $name: its tag connectroster:deployment says \"$(tight "$said")\". Name another one in store.aws.table. If it is of this deployment, such as one that was restored, say so: aws dynamodb tag-resource --resource-arn $arn --tags Key=connectroster:deployment,Value=$name"
+	take table "the table $table with its journal" "$table"
+fi
+secret=connectroster/$name/hook
+if there "the secret $secret" aws secretsmanager describe-secret --secret-id "$secret" --query '[ARN,DeletedDate]' --output text; then
+	read -r arn gone <<<"$said"
+	[ "$gone" = None ] || die "the secret $secret is to be deleted on $gone, and until then there can be no other. Keep it: aws secretsmanager restore-secret --secret-id $secret. Or delete it now: aws secretsmanager delete-secret --secret-id $secret --force-delete-without-recovery"
+	take hook-secret "the secret $secret" "$arn"
+fi
+
+# Functions that lack a secret do nothing, and nobody would be told. That of the hook the
+# stack makes, and the key is stored below if it was given.
+named() { sed -n '/^  "secrets": \[$/,/^  \]/s/^    "\(.*\)",\{0,1\}$/\1/p' "$lock"; }
+for needed in $(named); do
+	[ "$needed" != "$secret" ] || continue
+	[ -z "$key" ] || [ "$needed" != "connectroster/$name/okta" ] || continue
+	where=$region
+	[[ $needed != arn:* ]] || IFS=: read -r _ _ _ where _ <<<"$needed"
+	why=$(aws secretsmanager describe-secret --secret-id "$needed" --region "$where" 2>&1 >/dev/null) || true
+	case "$why" in
+	*ResourceNotFoundException*) die "the configuration names the secret $needed, which AWS Secrets Manager does not have in $where, and without it the functions cannot work; nothing was deployed. ./start.sh --okta-key FILE stores the private key as connectroster/$name/okta; others: aws secretsmanager create-secret --region $where --name NAME --secret-string file://FILE" ;;
+	esac
+done
+
+# What the stack makes it keeps so; of a table that it does not own, and least of all of one
+# that was restored, nobody else sees to this.
+#
+# on WHAT AS QUERY LOOK... -- COMMAND... looks whether something of the table is on, and
+# otherwise puts it on. Where that may not be, it tells how, and the deployment goes on.
+on() {
+	local what=$1 as=$2 query=$3 why
+	local -a look=()
+	shift 3
+	while [ "$1" != -- ]; do
+		look+=("$1")
+		shift
+	done
+	shift
+	if ! said=$("${look[@]}" --table-name "$table" --query "$query" --output text 2>/dev/null); then
+		why=$("${look[@]}" --table-name "$table" --query "$query" --output text 2>&1 >/dev/null) || true
+		echo "warning: whether the table $table has $what could not be looked at: $why" >&2
+		echo "Where it has not: $*" >&2
+		return
+	fi
+	read -r said <<<"${said//[[:space:]]/ }"
+	[[ ! $said =~ ^($as)$ ]] || return 0
+	echo "The table $table is without $what, which is put on now."
+	why=$("$@" 2>&1 >/dev/null) || {
+		echo "warning: the table $table stays without $what: $why" >&2
+		echo "Whoever may do that: $*" >&2
+	}
+}
+case ",$existing," in
+*,table,*)
+	on 'point-in-time recovery, by which it could be restored' ENABLED ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus \
+		aws dynamodb describe-continuous-backups -- \
+		aws dynamodb update-continuous-backups --table-name "$table" --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true
+	on 'time to live, by which old rows go' '(ENABLED|ENABLING) ttl' 'TimeToLiveDescription.[TimeToLiveStatus,AttributeName]' \
+		aws dynamodb describe-time-to-live -- \
+		aws dynamodb update-time-to-live --table-name "$table" --time-to-live-specification Enabled=true,AttributeName=ttl
+	on 'protection against its deletion' True Table.DeletionProtectionEnabled \
+		aws dynamodb describe-table -- \
+		aws dynamodb update-table --table-name "$table" --deletion-protection-enabled
+	;;
+esac
+
+# Lambda sets functions aside as long as 100 are left to all others. New accounts may run
+# fewer than that; each worker keeps to its share there, too.
+if [ "$reserve" = true ]; then
+	left=$(aws lambda get-account-settings --query AccountLimit.UnreservedConcurrentExecutions --output text 2>/dev/null) || left=''
+	aside=10
+	[ "$live" = false ] || aside=0
+	if [[ "$left" =~ ^[0-9]+$ ]] && [ "$left" -lt $((100 + aside)) ]; then
+		echo "This account may run $left functions at once, so none are set aside (--no-reserve); a quota of 1,000 is free of charge."
+		reserve=false
+	fi
+fi
+
 if [ -n "$key" ]; then
-	aws secretsmanager create-secret --name "connectroster/$name/okta" --secret-string "file://$key" >/dev/null 2>&1 ||
+	aws secretsmanager create-secret --name "connectroster/$name/okta" --secret-string "file://$key" --tags "Key=connectroster:deployment,Value=$name" >/dev/null 2>&1 ||
 		aws secretsmanager put-secret-value --secret-id "connectroster/$name/okta" --secret-string "file://$key" >/dev/null ||
 		die "the private key could not be stored in Secrets Manager as connectroster/$name/okta"
 fi
@@ -243,6 +392,9 @@ cd deploy/cdk
 context=(-c "config=$config" -c "lock=$lock" -c "assets=$here/bin/lambda" -c "stack=$stack" -c "reserve=$reserve")
 [ -z "$existing" ] || context+=(-c "existing=$existing")
 [ -z "$mail" ] || context+=(-c "alarm-mail=$mail")
+[ -z "$topic" ] || context+=(-c "alarm-topic=$topic")
+[ -z "$quiet" ] || context+=(-c "quiet-days=$quiet")
+[ -z "$logs" ] || context+=(-c "log-days=$logs")
 echo "Running cdk bootstrap ..."
 npx --yes "$CDK" bootstrap "${context[@]}" || die "cdk bootstrap failed; what it says stands above"
 echo "Running cdk deploy ..."
@@ -255,15 +407,21 @@ url=$(sed -n 's/^.*"ApiUrl": *"\([^"]*\)".*$/\1/p' "$outputs")
 
 echo
 echo "$stack.ApiUrl = $url"
+if [ -n "$mail" ]; then
+	echo "Alarms go to $mail, once the mail is confirmed that AWS sends there at first."
+elif [ -z "$topic" ]; then
+	echo "Nobody is told of alarms: ./start.sh --alarm-mail ADDRESS changes that."
+fi
 if [ "$setup" = true ]; then
 	bin/connectroster okta setup --config "$config" --url "$url" --yes
 	exit
 fi
+# Whoever types this may have another profile and another region by default.
 cat <<DONE
 
 One step remains, in Okta: its event hook (docs/okta-by-hand.md shows the clicks).
   URL                    $url
   Authentication field   Authorization
-  Authentication secret  aws secretsmanager get-secret-value --secret-id connectroster/$name/hook --query SecretString --output text
-Or let it be made by: bin/connectroster okta setup --config $config --url $url
+  Authentication secret  aws secretsmanager get-secret-value --secret-id connectroster/$name/hook --query SecretString --output text --region $region${profile:+ --profile $profile}
+Or let it be made by: AWS_REGION=$region ${profile:+AWS_PROFILE=$profile }bin/connectroster okta setup --config $config --url $url
 DONE

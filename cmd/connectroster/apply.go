@@ -47,13 +47,13 @@ or somebody was refused or given up.`,
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && len(only) > 0 {
-				return errors.New("--only is for a new plan; the one in the file says whom it is about")
+				return usage("--only is for a new plan; the one in the file says whom it is about")
 			}
 			if len(only) == 0 && cmd.Flags().Changed("only") { // else nobody would be everybody
-				return errors.New("--only names nobody")
+				return usage("--only names nobody")
 			}
 			if o.json && !yes {
-				return errors.New("--json asks nobody; give --yes as well")
+				return usage("--json asks nobody; give --yes as well")
 			}
 			return o.run(cmd, needsWork, func(ctx context.Context, r *remote, p *printer) error {
 				doc, err := r.planToApply(ctx, cmd, args, only)
@@ -296,6 +296,10 @@ func (t *teller) outcome(o app.Settled) {
 }
 
 func (t *teller) sum(s app.Summary) {
+	if s.Total == 0 {
+		t.text(green, "", 0, "There is nobody to do it for.")
+		return
+	}
 	var parts []string
 	for _, result := range slices.Sorted(maps.Keys(s.Results)) {
 		parts = append(parts, fmt.Sprintf("%d %s", s.Results[result], result))

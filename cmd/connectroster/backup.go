@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,14 +15,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"connectroster/internal/config"
+	"connectroster/internal/remedy"
 	"connectroster/internal/sqlite"
 )
 
 func backupCommand() *cobra.Command {
 	var o remoteOptions
-	var restore bool
+	var restore, restored, yes bool
 	cmd := &cobra.Command{
-		Use:   "backup FILE",
+		Use:   "backup FILE | --restored",
 		Short: "Copy the database while the daemon runs, or put a copy back",
 		Long: `Copy the database to a file, as it is at one moment, while the daemon goes on. The copy
 is checked, its journal included, and only its owner may read it: it holds names. A file
@@ -36,11 +38,27 @@ at a first sweep: what the copy knows is from before. Approvals that were not ma
 of have to be given again. Stays and erasures since the copy are not in it: give them
 again. docs/operations.md says more.
 
-Exit codes: 0 the file was written or put back; 1 it was not, and nothing was changed.`,
+What was put back by other means is made as safe by --restored: the table of a store in
+AWS, before anything works on it, and a disk, before the daemon starts. It asks first.
+
+Exit codes: 0 the file was written or put back, or the store is safe; 1 it is not. Without
+--restored nothing was changed then; with it, repeat it.`,
 		Example: `  connectroster backup /var/backups/connectroster-monday.db
-  connectroster backup --restore /var/backups/connectroster-monday.db`,
-		Args: arguments(1, 1),
+  connectroster backup --restore /var/backups/connectroster-monday.db
+  connectroster backup --restored`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if restored {
+				return arguments(0, 0)(cmd, args)
+			}
+			return arguments(1, 1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if restored {
+				if restore {
+					return usage("--restore puts a file back and makes it safe, and --restored is for what was put back already: give one of them")
+				}
+				return o.unvouch(cmd, yes)
+			}
 			if restore {
 				return o.restoreBackup(cmd, args[0])
 			}
@@ -61,7 +79,10 @@ Exit codes: 0 the file was written or put back; 1 it was not, and nothing was ch
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().BoolVar(&restore, "restore", false, "put the file in the place of the database; the daemon must not run")
+	f := cmd.Flags()
+	f.BoolVar(&restore, "restore", false, "put the file in the place of the database; the daemon must not run")
+	f.BoolVar(&restored, "restored", false, "the store was put back otherwise: let it take nothing from anybody without approval")
+	f.BoolVarP(&yes, "yes", "y", false, "do not ask, with --restored")
 	return cmd
 }
 
@@ -116,11 +137,11 @@ func (o *remoteOptions) restoreBackup(cmd *cobra.Command, file string) error {
 		return err
 	}
 	if cfg.Store.OnAWS() {
-		return errors.New("the store is a table in AWS, which is restored there: see docs/aws.md")
+		return errors.New("the store is a table in AWS, which is restored there and then made safe by --restored: see docs/aws.md")
 	}
 	done, err := sqlite.Restore(cmd.Context(), file, cfg.Store.SQLite, time.Now())
 	if errors.Is(err, sqlite.ErrLocked) {
-		return fmt.Errorf("the database %s is in use, most likely by the daemon: stop it first", cfg.Store.SQLite)
+		return lockedByDaemon(cfg)
 	}
 	if err != nil {
 		return err
@@ -132,6 +153,51 @@ func (o *remoteOptions) restoreBackup(cmd *cobra.Command, file string) error {
 	if done.Kept != "" {
 		p.line("The database that was there is ", p.paint(bold, done.Kept), ".")
 	}
-	p.text(plain, "", 0, "Whatever takes access from people waits for somebody to approve it, from the next sweep on: connectroster holds.")
+	p.text(plain, "", 0, heldAfterRestore)
 	return p.flush()
+}
+
+const heldAfterRestore = "Whatever takes access from people waits for somebody to approve it, from the next sweep on: connectroster holds."
+
+// unvouch makes a store safe that was put back by other means than restoreBackup.
+func (o *remoteOptions) unvouch(cmd *cobra.Command, yes bool) (err error) {
+	p, err := newPrinter(cmd.OutOrStdout(), o.color)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.LoadWithoutSecrets(o.config, os.Getenv)
+	if err != nil {
+		return err
+	}
+	name := cfg.Store.SQLite
+	if cfg.Store.OnAWS() {
+		name = "the table " + cfg.Store.AWS.Table
+	}
+	text := "This is for a store that was put back to how it was before. In " + name + " approvals that were not made use of will have to be given again, and whatever takes access from people will wait for one."
+	if err := agree(cmd, yes, text); err != nil {
+		return err
+	}
+	s, err := openStore(cmd.Context(), cfg, slog.New(slog.DiscardHandler))
+	if errors.Is(err, sqlite.ErrLocked) {
+		return lockedByDaemon(cfg)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	approvals, err := s.Unvouch(cmd.Context())
+	if err != nil {
+		return fmt.Errorf("make %s safe: %w; repeat the command before anything works on it", name, err)
+	}
+	if o.json {
+		return errors.Join(p.json(map[string]any{"store": name, "approvals": approvals}), p.flush())
+	}
+	p.text(plain, "", 0, fmt.Sprintf("What %s knows from before vouches for nothing any more; %s to be given again.", name, count(approvals, "approval has", "approvals have")))
+	p.text(plain, "", 0, heldAfterRestore)
+	return p.flush()
+}
+
+// lockedByDaemon is the error of who needs the database alone.
+func lockedByDaemon(cfg *config.Config) error {
+	return remedy.Mark("database_locked", fmt.Errorf("the database %s is in use, most likely by the daemon: stop it first", cfg.Store.SQLite))
 }

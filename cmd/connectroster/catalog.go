@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -79,11 +78,11 @@ Exit codes: 0 all went well; 1 something failed, or a name is unknown.`,
 func (o *catalogOptions) run(ctx context.Context, p *printer) error {
 	switch {
 	case o.lock && o.instance != "":
-		return errors.New("--lock is about the configuration, so it cannot stand beside --instance")
+		return usage("--lock is about the configuration, so it cannot stand beside --instance")
 	case o.out != "" && !o.lock:
-		return errors.New("--out is where --lock writes; give both")
+		return usage("--out is where --lock writes; give both")
 	case o.region != "" && o.instance == "":
-		return errors.New("--region goes with --instance; the configuration says the region of its own")
+		return usage("--region goes with --instance; the configuration says the region of its own")
 	}
 	if o.instance != "" {
 		offered, err := readOffering(ctx, connect.Config{Instance: o.instance, Region: o.region, Deployment: "catalog", AllowLoopback: true})

@@ -130,7 +130,7 @@ func newWorld(t *testing.T, s setup) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := w.org.Close(ctx); err != nil {
 			t.Error(err)
@@ -139,7 +139,12 @@ func newWorld(t *testing.T, s setup) *world {
 	if w.group, err = w.org.AddGroup(agentGroup); err != nil {
 		t.Fatal(err)
 	}
-	if !s.away {
+	if !s.away { // it takes the port that it gets: the one that was found may be somebody's by now
+		host, _, err := net.SplitHostPort(w.connect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.connect = net.JoinHostPort(host, "0")
 		w.arrive()
 	}
 	w.configure(s)
@@ -157,6 +162,7 @@ func (w *world) arrive() {
 	_ = server.Listener.Close()
 	server.Listener = listener
 	server.Start()
+	w.connect = listener.Addr().String()
 	w.t.Cleanup(server.Close)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -45,17 +46,9 @@ func deadListCommand(o *remoteOptions) *cobra.Command {
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd, needsStore, func(ctx context.Context, r *remote, p *printer) error {
-				dead := []reconcile.Waiting{}
-				const page = 1000
-				for after := ""; ; after = dead[len(dead)-1].Person {
-					var some []reconcile.Waiting
-					if err := r.ask(ctx, http.MethodGet, fmt.Sprintf("/v1/dead?limit=%d&after=%s", page, url.QueryEscape(after)), nil, &some); err != nil {
-						return err
-					}
-					dead = append(dead, some...)
-					if len(some) < page {
-						break
-					}
+				dead, err := r.dead(ctx)
+				if err != nil {
+					return err
 				}
 				if o.json {
 					return p.json(dead)
@@ -66,12 +59,35 @@ func deadListCommand(o *remoteOptions) *cobra.Command {
 				}
 				rows := []row{{cells: []string{"PERSON", "SINCE", "ATTEMPTS", "REASON"}, colours: []colour{faint, faint, faint, faint}}}
 				for _, d := range dead {
-					rows = append(rows, row{cells: []string{d.Person, moment(d.Last), strconv.Itoa(d.Attempts), d.Reason}, colours: []colour{bold}})
+					rows = append(rows, row{cells: []string{d.Person, moment(d.Last), strconv.Itoa(tried(d)), d.Reason}, colours: []colour{bold}})
 				}
 				p.table(0, rows)
+				p.line()
+				p.text(cyan, "", 0, "To do: mend the cause, then connectroster dead replay USER, or connectroster dead replay --all. connectroster dead show USER tells what led to it.")
 				return nil
 			})
 		},
+	}
+}
+
+// tried is how often somebody was looked at before they were given up. Attempts are
+// those that were to be repeated, of which there is none where it was plain at once that
+// it cannot be.
+func tried(d reconcile.Waiting) int { return max(1, d.Attempts) }
+
+// dead gives all dead letters.
+func (r *remote) dead(ctx context.Context) ([]reconcile.Waiting, error) {
+	dead := []reconcile.Waiting{}
+	const page = 1000
+	for after := ""; ; after = dead[len(dead)-1].Person {
+		var some []reconcile.Waiting
+		if err := r.ask(ctx, http.MethodGet, fmt.Sprintf("/v1/dead?limit=%d&after=%s", page, url.QueryEscape(after)), nil, &some); err != nil {
+			return nil, err
+		}
+		dead = append(dead, some...)
+		if len(some) < page {
+			return dead, nil
+		}
 	}
 }
 
@@ -96,8 +112,9 @@ func deadShowCommand(o *remoteOptions) *cobra.Command {
 				if o.json {
 					return p.json(d)
 				}
-				p.line(p.paint(bold, d.Person), p.paint(plain, fmt.Sprintf("  given up at %s after %s", moment(d.Last), count(d.Attempts, "attempt", "attempts"))))
+				p.line(p.paint(bold, d.Person), p.paint(plain, fmt.Sprintf("  given up at %s after %s", moment(d.Last), count(tried(d.Waiting), "attempt", "attempts"))))
 				p.text(red, "", 2, d.Reason)
+				p.text(cyan, "", 2, "to do: mend the cause, then connectroster dead replay "+d.Person)
 				if len(d.Journal) > 0 {
 					p.heading("Journal, newest first")
 					p.entries(d.Journal, false)
@@ -109,17 +126,23 @@ func deadShowCommand(o *remoteOptions) *cobra.Command {
 }
 
 func deadReplayCommand(o *remoteOptions) *cobra.Command {
-	return &cobra.Command{
+	var all bool
+	cmd := &cobra.Command{
 		Use:   "replay USER...",
 		Short: "Ask for people again who were given up",
 		Long: `Ask for people again who were given up: the daemon looks at them at once, with no
-attempts counted.`,
-		Example: "  connectroster dead replay 00u1abcd2EFGHijkl3m4",
-		Args:    arguments(1, -1),
+attempts counted. --all asks for everybody, once what all of them failed for is mended.`,
+		Example: "  connectroster dead replay 00u1abcd2EFGHijkl3m4\n  connectroster dead replay --all",
+		Args:    arguments(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.letters(cmd, args, http.MethodPost, "/replay", "%s is to be looked at again.")
+			if err := whom(cmd, args, all); err != nil {
+				return err
+			}
+			return o.letters(cmd, lettersOf{people: args, all: all, method: http.MethodPost, what: "/replay", said: "%s is to be looked at again."})
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "everybody who was given up")
+	return cmd
 }
 
 func deadDropCommand(o *remoteOptions) *cobra.Command {
@@ -136,29 +159,54 @@ at again.`,
 			if err := agree(cmd, yes, fmt.Sprintf("This will drop %s.", count(len(args), "dead letter", "dead letters"))); err != nil {
 				return err
 			}
-			return o.letters(cmd, args, http.MethodDelete, "", "%s was dropped.")
+			return o.letters(cmd, lettersOf{people: args, method: http.MethodDelete, said: "%s was dropped."})
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
+// lettersOf is what is done about dead letters: those of people, or all that there are.
+type lettersOf struct {
+	people       []string
+	all          bool
+	method, what string // of the request about one
+	said         string // about whom it was done, with %s for them
+}
+
 // letters does something about dead letters, one after the other.
-func (o *remoteOptions) letters(cmd *cobra.Command, people []string, method, what, said string) error {
+func (o *remoteOptions) letters(cmd *cobra.Command, of lettersOf) error {
 	return o.run(cmd, needsStore, func(ctx context.Context, r *remote, p *printer) error {
+		if of.all {
+			dead, err := r.dead(ctx)
+			if err != nil {
+				return err
+			}
+			for _, d := range dead {
+				of.people = append(of.people, d.Person)
+			}
+		}
 		answers := []map[string]string{}
-		for _, who := range people {
+		for _, who := range of.people {
 			var answer map[string]string
-			if err := r.ask(ctx, method, "/v1/dead/"+url.PathEscape(who)+what, nil, &answer); err != nil {
+			err := r.ask(ctx, of.method, "/v1/dead/"+url.PathEscape(who)+of.what, nil, &answer)
+			var problem *problemError
+			if of.all && errors.As(err, &problem) && problem.status == http.StatusNotFound {
+				continue // something new was heard of them meanwhile
+			}
+			if err != nil {
 				return err
 			}
 			answers = append(answers, answer)
 			if !o.json {
-				p.text(plain, "", 0, fmt.Sprintf(said, answer["person"]))
+				p.text(plain, "", 0, fmt.Sprintf(of.said, answer["person"]))
 			}
 		}
-		if o.json {
+		switch {
+		case o.json:
 			return p.json(answers)
+		case len(answers) == 0:
+			p.line("Nobody was given up.")
 		}
 		return nil
 	})

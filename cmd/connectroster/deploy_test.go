@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +65,13 @@ func setupDeploy(env *testscript.Env, root string) error {
 			return err
 		}
 	}
+	byHand, err := docBlock(filepath.Join(root, "docs", "aws.md"), "### By hand")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(env.WorkDir, "by-hand.sh"), []byte(byHand), 0o600); err != nil {
+		return err
+	}
 	// What the shell scripts need of the system, and no more: not even the real node.
 	for _, name := range []string{"bash", "sh", "basename", "cat", "chmod", "cp", "dirname", "head", "mkdir", "mv", "printf", "rm", "sed", "sort", "touch", "tr"} {
 		path, err := exec.LookPath(name)
@@ -81,6 +89,23 @@ func setupDeploy(env *testscript.Env, root string) error {
 	}
 	env.Setenv("PATH", filepath.Join(env.WorkDir, "fake"))
 	return nil
+}
+
+// docBlock gives the first block of code under a heading of a document.
+func docBlock(path, heading string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	_, under, ok := strings.Cut(string(text), "\n"+heading+"\n")
+	if ok {
+		_, under, ok = strings.Cut(under, "\n```\n")
+	}
+	block, _, ends := strings.Cut(under, "```\n")
+	if !ok || !ends {
+		return "", fmt.Errorf("%s has no block of code under %q", path, heading)
+	}
+	return block, nil
 }
 
 func exists(path string) bool {

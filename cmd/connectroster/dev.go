@@ -77,13 +77,13 @@ Nothing outside this machine is called, and nothing is left behind at the end.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.people < 1 || o.people > 20000 {
-				return fmt.Errorf("--people %d: want 1 to 20000", o.people)
+				return usage("--people %d: want 1 to 20000", o.people)
 			}
 			if o.rate < 0 {
-				return fmt.Errorf("--rate %g: want calls per second, or 0 for no limit", o.rate)
+				return usage("--rate %g: want calls per second, or 0 for no limit", o.rate)
 			}
 			if o.hookOnly && o.drop > 0 {
-				return errors.New("--drop-hooks needs Okta's API: in hook-only mode a lost event is lost")
+				return usage("--drop-hooks needs Okta's API: in hook-only mode a lost event is lost")
 			}
 			return dev(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -7,12 +7,18 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"connectroster/internal/plan"
+	"connectroster/internal/reconcile"
+	simokta "connectroster/internal/sim/okta"
 )
 
 // devAddress finds where the playground takes hooks.
@@ -80,6 +86,29 @@ func TestDevInterruptedTwice(t *testing.T) {
 		t.Errorf("dev ended with %s, want exit status 1", how)
 	}
 	wantEmpty(t, folder)
+}
+
+// TestDevUnderGoRun types what dev says to try next, where the shell does not find the
+// program by its name.
+func TestDevUnderGoRun(t *testing.T) {
+	t.Parallel()
+	w := &world{t: t, dir: t.TempDir()}
+	dev := w.run([]string{"TMPDIR=" + t.TempDir(), "PATH=" + t.TempDir()}, program(t), "dev", "--people", "1", "--rate", "0")
+	line := regexp.MustCompile(`(?m)^ +(\S+) plan --socket (\S+)$`)
+	eventually(t, patience, func() error {
+		if !strings.Contains(dev.output.String(), "Ctrl-C ends it") {
+			return errors.New("dev never says what to try next")
+		}
+		return nil
+	})
+	said := line.FindStringSubmatch(dev.output.String())
+	if said == nil || !filepath.IsAbs(said[1]) {
+		t.Fatalf("no shell finds what it says to type there:\n%s", dev.output.String())
+	}
+	cmd := exec.CommandContext(t.Context(), said[1], "plan", "--socket", said[2]) //nolint:gosec // as dev says
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "There is nothing to do.") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 // TestDevInterrupted: who ends the playground before everybody is an agent is not
@@ -151,5 +180,31 @@ func TestRemaining(t *testing.T) {
 	s.progress()
 	if !regexp.MustCompile(`100/1000  4m(2[5-9]|3[0-5])s left`).MatchString(out.String()) {
 		t.Errorf("the bar: %q", out.String())
+	}
+}
+
+// TestTooEarly: a look at somebody who is hired and has not joined yet says nothing of
+// how their joining ends.
+func TestTooEarly(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	s := newShow(&out, 1, 0)
+	s.login = func(string) string { return "ana" }
+	s.joined(simokta.User{ID: "00u1"})
+	work := reconcile.Work{Person: "00u1"}
+	s.outcome(reconcile.Outcome{Work: work, Refusal: &plan.Refusal{Code: plan.NotEntitled, Reason: "is in no group"}})
+	select {
+	case <-s.done:
+		t.Error("the end was told before the person has an agent")
+	default:
+	}
+	s.outcome(reconcile.Outcome{Work: work, Action: plan.Create, Agent: "agent-1"})
+	select {
+	case <-s.done:
+	default:
+		t.Error("the end is not told")
+	}
+	if said := out.String(); strings.Contains(said, "refused") || !strings.Contains(said, "event -> agent") {
+		t.Errorf("printed %q", said)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -18,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -330,25 +328,4 @@ func scriptRoute(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	ts.Defer(server.Close)
 	ts.Setenv("AWS_ENDPOINT_URL_CONNECT", server.URL)
-}
-
-// scriptRests is: rests. It waits until the daemon has nothing left to do, so
-// that what is printed next does not depend on how far it was.
-func scriptRests(ts *testscript.TestScript, neg bool, args []string) {
-	for end := time.Now().Add(100 * time.Second); ; <-time.After(20 * time.Millisecond) {
-		status, answer, err := call(http.MethodGet, absolute(ts, "unix:connectroster.db.sock:/v1/status"), nil, nil)
-		var v struct {
-			Backlog struct{ Due, Waiting, Working *int }
-		}
-		if err == nil && status == http.StatusOK {
-			err = json.Unmarshal([]byte(answer), &v)
-		}
-		ts.Check(err)
-		if b := v.Backlog; *b.Due+*b.Waiting+*b.Working == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			ts.Fatalf("the daemon never had nothing left to do: %s", answer)
-		}
-	}
 }

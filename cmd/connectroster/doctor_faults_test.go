@@ -75,6 +75,8 @@ func configFaults() map[string]fault {
 			p.must(os.Chmod(file, 0o644))
 			change("okta", "catch_up: 10s", `catch_up: 10s, hook: {secrets: ["file:secret"]}`)(p)
 		}, check: "config", state: doctor.Warn, seen: "everybody on this machine may read", also: setUpLacks},
+		"rate at which little gets done": {alone: true, before: change("connect", "rate: 1000", "rate: 0.09"),
+			check: "config", state: doctor.Warn, seen: "connect.rate: is so little that 100 new agents take 19 minutes", also: setUpLacks},
 		"hook-only mode": {alone: true, before: func(p *patient) {
 			p.yaml["okta"], p.yaml["policy"], p.yaml["leavers"] = "", "create-only", ""
 		}, check: "mode", state: doctor.Warn, seen: "the agents of leavers are not removed", also: []string{"config"}},
@@ -106,6 +108,11 @@ func databaseFaults() map[string]fault {
 		}, check: "database disk", code: "database_full", state: doctor.Fail, seen: "are free on the disk", also: append([]string{"database_disk"}, setUpLacks...)},
 		"others may read the database": {after: func(p *patient) { p.must(os.Chmod(p.database, 0o644)) },
 			check: "database", state: doctor.Warn, seen: "others may read"},
+		"not Okta's API": {alone: true, before: func(p *patient) {
+			other := httptest.NewServer(http.NotFoundHandler())
+			p.t.Cleanup(other.Close)
+			p.yaml["okta"] = fmt.Sprintf(`{org: %q, auth: {token: "env:OKTA_API_TOKEN"}, catch_up: 10s}`, other.URL)
+		}, check: "okta role", code: "okta_odd_answer", state: doctor.Fail, seen: "look at the groups: okta answered 404"},
 		"database of another program": {alone: true, after: func(p *patient) {
 			db, err := sql.Open("sqlite", p.database)
 			p.must(err)
@@ -383,7 +390,7 @@ func peopleFaults() map[string]fault {
 		}, check: "unowned agents", code: "exists_elsewhere", state: doctor.Warn, seen: "another deployment"},
 		"owner unknown to Okta": {stop: true, after: func(p *patient) {
 			p.byHand("gone@example.com", map[string]string{"connectroster:owner": "00uAAAAAAAAAAAAAAAAA", "connectroster:deployment": "tests", "connectroster:state": "active"})
-		}, check: "orphans", state: doctor.Warn, seen: "does not know the owner of 1 agent"},
+		}, check: "orphans", state: doctor.Warn, seen: " of 00uAAAAAAAAAAAAAAAAA"},
 		"tags damaged by hand": {stop: true, after: func(p *patient) {
 			p.byHand("nobody@example.com", map[string]string{"connectroster:deployment": "tests", "connectroster:state": "active"})
 		}, check: "orphans", state: doctor.Warn, seen: "without an owner"},

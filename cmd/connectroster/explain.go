@@ -54,14 +54,16 @@ Exit codes: 0 all went well; 1 something failed, or nobody knows the person.`,
 
 // explained prints what is known of a person.
 func (p *printer) explained(e *app.Explained) {
-	who := p.paint(bold, cmp.Or(e.Username, e.Person))
+	head := row{cells: []string{cmp.Or(e.Username, e.Person)}, colours: []colour{bold, plain, plain, plain}}
 	if e.Name != "" {
-		who += "  " + p.paint(plain, e.Name)
+		head.cells = append(head.cells, e.Name)
 	}
 	if e.Username != "" {
-		who += p.paint(faint, "  "+e.Person)
+		head.colours[len(head.cells)] = faint
+		head.cells = append(head.cells, e.Person)
 	}
-	p.line(who, "  ", p.paint(plain, strings.ToLower(string(e.Status))+" in Okta"))
+	head.cells = append(head.cells, strings.ToLower(string(e.Status))+" in Okta")
+	p.head(2, head)
 	for _, i := range e.Instances {
 		p.explainedInstance(&i)
 	}
@@ -73,11 +75,17 @@ func (p *printer) explained(e *app.Explained) {
 		p.heading("Held")
 		for _, h := range e.Holds {
 			p.text(yellow, "", 2, fmt.Sprintf("%s in %s since %s (%s): %s; held: %s", h.Action, h.Hold, moment(h.Created), entryState(h, e.Taken), h.Reason, h.Cause))
+			if entryState(h, e.Taken) == string(reconcile.HoldWaiting) {
+				p.text(cyan, "", 2, "to do: connectroster holds show "+h.Hold+" tells how to decide")
+			}
 		}
 	}
 	if q := e.Queue; q != nil && q.State != reconcile.StateIdle {
 		p.heading("Queue")
 		text := string(q.State)
+		if q.State == reconcile.StateDead {
+			text = "given up"
+		}
 		if q.Attempts > 0 {
 			text += ", after " + count(q.Attempts, "failed attempt", "failed attempts")
 		}
@@ -88,6 +96,9 @@ func (p *printer) explained(e *app.Explained) {
 			text += ": " + q.Reason
 		}
 		p.text(plain, "", 2, text)
+		if q.State == reconcile.StateDead {
+			p.text(cyan, "", 2, "to do: mend the cause, then connectroster dead replay "+e.Person)
+		}
 	}
 	if len(e.Journal) > 0 {
 		p.heading("Journal, newest first")
@@ -138,11 +149,11 @@ func (p *printer) explainedInstance(i *app.ExplainedInstance) {
 func (p *printer) explainedRules(i *app.ExplainedInstance) {
 	var rows []row
 	for _, g := range i.Groups {
-		by := "no rule names it"
-		if len(g.Rules) > 0 {
-			by = strings.Join(g.Rules, ", ")
+		by := slices.Clone(g.Rules)
+		for _, rule := range g.Not {
+			by = append(by, rule+" under not")
 		}
-		rows = append(rows, row{cells: []string{cmp.Or(g.Name, g.ID), by}, colours: []colour{plain, faint}})
+		rows = append(rows, row{cells: []string{cmp.Or(g.Name, g.ID), cmp.Or(strings.Join(by, ", "), "no rule names it")}, colours: []colour{plain, faint}})
 	}
 	if len(rows) > 0 {
 		p.line("  ", p.paint(faint, "groups"))

@@ -12,15 +12,16 @@ import (
 )
 
 // helpCommand tells about commands, as cobra's own does, and about the codes of
-// refusals, errors, checks and alerts.
+// refusals, errors, checks, alerts and alarms.
 func helpCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "help [COMMAND... | CODE | codes]",
-		Short: "Help about a command, or about the code of an error, refusal, check or alert",
+		Short: "Help about a command, or about the code of an error, refusal, check, alert or alarm",
 		Long: `Help about a command; or what a code means, why it comes about, and what to do: the
-code of a refusal, an error, a check of connectroster doctor, or an alert. The word
-codes lists all codes. docs/runbook.md has the same on one page.`,
+code of a refusal, an error, a check of connectroster doctor, an alert, or an alarm of
+the deployment to AWS. The word codes lists all codes. docs/runbook.md has the same on
+one page.`,
 		Example: `  connectroster help plan
   connectroster help exists_not_ours
   connectroster help codes`,
@@ -61,18 +62,23 @@ codes lists all codes. docs/runbook.md has the same on one page.`,
 // probably meant.
 func unknownTopic(root *cobra.Command, args []string) error {
 	text := fmt.Sprintf("there is no command and no code %q; ", strings.Join(args, " "))
-	if near := remedy.Near(strings.Join(args, " ")); len(near) > 0 {
+	// What begins with a command is about its words, though a code may be near.
+	if near := remedy.Near(strings.Join(args, " ")); len(near) > 0 && !slices.ContainsFunc(root.Commands(), named(args[0])) {
 		return errors.New(text + "did you mean " + strings.Join(near, ", ") + "?")
 	}
 	about := root
 	for _, word := range args {
-		at := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+		at := slices.IndexFunc(about.Commands(), named(word))
 		if at < 0 {
 			return fmt.Errorf("%s%w; connectroster help codes lists the codes", text, unknownWord(about, word))
 		}
 		about = about.Commands()[at]
 	}
 	return errors.New(text + "connectroster help codes lists the codes")
+}
+
+func named(word string) func(*cobra.Command) bool {
+	return func(c *cobra.Command) bool { return c.Name() == word }
 }
 
 // entry prints what is known of a code.

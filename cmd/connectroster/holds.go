@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -66,7 +67,7 @@ those that are over as well.`,
 				if o.json {
 					return p.json(holds)
 				}
-				p.holds(holds)
+				p.holds(holds, all)
 				return nil
 			})
 		},
@@ -75,7 +76,9 @@ those that are over as well.`,
 	return cmd
 }
 
-func (p *printer) holds(holds []reconcile.Hold) {
+// holds lists holds. Only where all are listed they come with what is over, to count what
+// waits against.
+func (p *printer) holds(holds []reconcile.Hold, all bool) {
 	if len(holds) == 0 {
 		p.line("Nothing waits for approval.")
 		return
@@ -83,16 +86,23 @@ func (p *printer) holds(holds []reconcile.Hold) {
 	now := time.Now()
 	rows := []row{{cells: []string{"HOLD", "OPENED", "WAITING", "CAUSE"}, colours: []colour{faint, faint, faint, faint}}}
 	for _, h := range holds {
-		cause := h.Cause
+		cause, waiting := h.Cause, strconv.Itoa(h.Waiting(now))
+		if all {
+			waiting += fmt.Sprintf(" of %d", len(h.Entries))
+		}
 		if h.Instance != "" {
 			cause += ", in " + h.Instance
 		}
 		rows = append(rows, row{
-			cells:   []string{h.ID, moment(h.Opened), fmt.Sprintf("%d of %d", h.Waiting(now), len(h.Entries)), cause},
+			cells:   []string{h.ID, moment(h.Opened), waiting, cause},
 			colours: []colour{bold},
 		})
 	}
 	p.table(0, rows)
+	if i := slices.IndexFunc(holds, func(h reconcile.Hold) bool { return h.Waiting(now) > 0 }); i >= 0 {
+		p.line()
+		p.text(cyan, "", 0, "To do: connectroster holds show "+holds[i].ID+" tells whom it is about and how to decide.")
+	}
 }
 
 func holdsShowCommand(o *remoteOptions) *cobra.Command {
@@ -144,12 +154,19 @@ func (p *printer) hold(h *reconcile.Hold) {
 		rows = append(rows, row{cells: []string{e.Person, cmp.Or(username, "-"), state, string(e.Action), reason}, colours: []colour{bold, plain, yellow}})
 	}
 	p.table(0, rows)
+	if h.Waiting(now) > 0 {
+		p.line()
+		p.text(cyan, "", 0, fmt.Sprintf("To do: connectroster holds approve %[1]s, or connectroster holds reject %[1]s to leave the people as they are. With people named after %[1]s it is about them alone.", h.ID))
+	}
 }
 
 // entryState is the state of an entry of a hold, for people.
 func entryState(e reconcile.HoldEntry, now time.Time) string {
-	if e.State == reconcile.HoldWaiting && !now.Before(e.Expires) {
+	switch {
+	case e.State == reconcile.HoldWaiting && !now.Before(e.Expires):
 		return "expired"
+	case e.State == reconcile.HoldSpent:
+		return "done"
 	}
 	return string(e.State)
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ const (
 	keyEnter = "\r"
 	keyDown  = "\x1b[B"
 	keyCtrlC = "\x03"
+	keyCtrlD = "\x04"
 )
 
 // TestInitAtTerminal answers the wizard at a real terminal, and sees that the
@@ -98,6 +100,99 @@ func TestInitAtTerminal(t *testing.T) {
 	}
 }
 
+// TestInitLineByLine answers on a terminal that only knows lines: what is explained is
+// told there too, Enter alone takes what is proposed, and what cannot be right is asked
+// for again. What is there already is offered.
+func TestInitLineByLine(t *testing.T) {
+	t.Parallel()
+	s := sitAt(t, 100, "TERM=dumb")
+	if err := os.WriteFile(filepath.Join(s.dir, "hook-secret"), []byte(strings.Repeat("0123456789abcdef", 4)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.see("AWS region of the Amazon Connect instance")
+	s.press("Frankfurt" + keyEnter)
+	s.see("want the name of an AWS region, such as eu-central-1", "AWS region of the Amazon Connect instance")
+	s.press("eu-central-1" + keyEnter)
+	s.see("Enter alone takes 1.", "Amazon Connect instance", "connectroster-sim  (SAML)")
+	s.press(keyEnter)
+	s.see("How shall people be known?", "Enter a number")
+	s.press("2" + keyEnter) // API token
+	s.see("Such as https://example.okta.com.", "Address of the Okta org")
+	s.press("https://acme-admin.okta.com" + keyEnter)
+	s.see("is the address of the admin console; did you mean https://acme.okta.com?", "Address of the Okta org")
+	s.press(s.org + keyEnter)
+	s.see("A reference, env:NAME or file:path.", "Where is the API token? [env:OKTA_API_TOKEN]")
+	s.press(keyEnter)
+	s.see("Enter alone takes 2.", "Amazon Connect app in Okta", "Enter a number")
+	s.press(keyEnter)
+	s.see("Okta group whose members get the persona agent", "Enter a number")
+	s.press(keyEnter)
+	s.see("Routing profile of the persona agent", "Enter a number")
+	s.press("5" + keyEnter)
+	s.see("0 goes on.", "Security profiles of the persona agent", "Enter a number")
+	s.press("0" + keyEnter) // Agent is marked
+	s.see("Is there another kind of agent")
+	s.press("y" + keyEnter)
+	s.see("What is it called? [supervisor]")
+	s.press(keyEnter)
+	s.see("Enter alone takes 1.", "Okta group whose members get the persona supervisor", "1. Everyone", "2. several", "Enter a number")
+	s.press("2" + keyEnter)
+	s.see("Okta group whose members get the persona supervisor")
+	s.press("/^(/" + keyEnter)
+	s.see(`the group "/^(/" is not a regular expression`, "Okta group")
+	s.press("Amazon Connect Agents" + keyEnter)
+	s.see("is the group of another persona already", "Okta group")
+	s.press("Everyone" + keyEnter)
+	s.see("Enter alone takes 1.", "Routing profile of the persona supervisor", "Enter a number")
+	s.press(keyEnter)
+	s.see("Security profiles of the persona supervisor", "Enter a number")
+	s.press("2" + keyEnter)
+	s.see("Enter a number")
+	s.press("0" + keyEnter)
+	s.see("Is there another kind of agent")
+	s.press(keyEnter)
+	s.see("Begin with upsert-only", "How far may changes go?", "Enter a number")
+	s.press(keyEnter)
+	s.see("Amazon Connect cannot switch an agent off.", "Shall there be a persona for suspended agents?")
+	s.press(keyEnter)
+	s.see("The secret of the event hook", "1. it is in the file hook-secret, which is there already", "Enter a number")
+	s.press(keyEnter)
+	s.see("Address at which Okta reaches connectroster")
+	s.press("roster.example.com" + keyEnter)
+	s.see("want an address such as https://roster.example.com/hooks/okta", "Address at which Okta reaches connectroster")
+	s.press("https://roster.example.com/hooks/okta" + keyEnter)
+	s.see("Name of this deployment [production]")
+	s.press(keyEnter)
+	s.see("Written: ", "The first plan", "1 to create")
+	if code := s.end(); code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, s.screen())
+	}
+	cfg, err := config.Load(filepath.Join(s.dir, "connectroster.yaml"), func(string) string { return "dev-token-of-the-simulator" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{cfg.Name, cfg.Okta.Auth.Token, cfg.Okta.App, cfg.Personas["agent"].RoutingProfile, string(cfg.Policy), cfg.Okta.Hook.URL,
+		cfg.Personas["supervisor"].RoutingProfile, strings.Join(cfg.Groups(), ", "), strings.Join(cfg.Okta.Hook.Secrets, " ")}
+	want := []string{"production", "env:OKTA_API_TOKEN", "Amazon Connect", "Support", "upsert-only", "https://roster.example.com/hooks/okta",
+		"Basic Routing Profile", "Everyone, Amazon Connect Agents", "file:hook-secret"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestInitCannotList ends where the instances cannot be listed for a reason that keeps
+// any instance from being used: nobody is asked for an id then.
+func TestInitCannotList(t *testing.T) {
+	t.Parallel()
+	s := sitAt(t, 100, "TERM=dumb", "AWS_ENDPOINT_URL_CONNECT=http://127.0.0.1:1")
+	s.see("AWS region of the Amazon Connect instance")
+	s.press("eu-central-1" + keyEnter)
+	s.see("connectroster: list the instances: cannot reach Amazon Connect")
+	if code := s.end(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+}
+
 // TestInitInterrupted presses Ctrl-C in the middle of the wizard, on a narrow
 // terminal and without colours.
 func TestInitInterrupted(t *testing.T) {
@@ -120,6 +215,35 @@ func TestInitInterrupted(t *testing.T) {
 			s.see("interrupted; nothing was written")
 			if code := s.end(); code != 1 {
 				t.Errorf("exit code %d, want 1", code)
+			}
+			if left, _ := filepath.Glob(filepath.Join(s.dir, "*")); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+		})
+	}
+}
+
+// TestInitInputEnds ends the input, or the wizard, on a terminal that only knows lines:
+// that is no answer, whatever is proposed and whatever was typed before.
+func TestInitInputEnds(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string][]string{
+		"at the first question":                 {keyCtrlD},
+		"where an answer is proposed":           {"eu-central-1" + keyEnter, keyCtrlD},
+		"after a wrong number":                  {"eu-central-1" + keyEnter, keyEnter, "9" + keyEnter, keyCtrlD},
+		"by an interrupt, after a wrong number": {"eu-central-1" + keyEnter, keyEnter, "9" + keyEnter, keyCtrlC},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sitAt(t, 100, "TERM=dumb")
+			questions := []string{"AWS region of the", "enter the number 1:", "Enter a number between 1 and 3:", "Enter a number between 1 and 3:"}
+			for i, key := range keys {
+				s.see(questions[i])
+				s.press(key)
+			}
+			s.see("interrupted; nothing was written")
+			if code := s.end(); code != 1 {
+				t.Errorf("exit code %d, want 1:\n%s", code, s.screen())
 			}
 			if left, _ := filepath.Glob(filepath.Join(s.dir, "*")); len(left) > 0 {
 				t.Errorf("left behind: %q", left)

@@ -20,10 +20,9 @@ import (
 // is to be made. Both are for their owner alone: the configuration holds no secret,
 // but says where they are.
 func (w *wizard) write(context.Context) (err error) {
-	folder := filepath.Dir(w.config)
-	f, err := os.CreateTemp(folder, ".connectroster-init-*.yaml") // with mode 0600
+	f, err := w.newFile()
 	if err != nil {
-		return fmt.Errorf("write the configuration: %w", err)
+		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	_, err = f.WriteString(w.text())
@@ -58,6 +57,15 @@ func (w *wizard) write(context.Context) (err error) {
 	return nil
 }
 
+// newFile is a file beside the configuration, with mode 0600.
+func (w *wizard) newFile() (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Dir(w.config), ".connectroster-init-*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("write the configuration: %w", err)
+	}
+	return f, nil
+}
+
 // next says how to go on.
 func (w *wizard) next(context.Context) error {
 	p := w.say
@@ -67,13 +75,18 @@ func (w *wizard) next(context.Context) error {
 	}
 	p.line()
 	p.line("Next:")
-	p.line("  connectroster doctor", sanitize(named), p.paint(faint, "       check everything"))
-	p.line("  connectroster serve", sanitize(named), p.paint(faint, "        start the daemon"))
 	url := ""
 	if w.hookURL == "" {
 		url = " --url https://..."
 	}
-	p.line("  connectroster okta setup", sanitize(named), url, p.paint(faint, "   create the event hook in Okta, or see how by hand"))
+	for _, step := range [][2]string{
+		{"connectroster doctor" + named, "check everything"},
+		{"connectroster serve" + named, "start the daemon"},
+		{"connectroster okta setup" + named + url, "create the event hook in Okta, or see how by hand"},
+	} {
+		p.line("  ", sanitize(step[0]))
+		p.text(faint, "", 6, step[1])
+	}
 	return nil
 }
 

@@ -56,11 +56,11 @@ Exit codes: 0 all went well; 1 something failed, or the journal was tampered wit
 			}
 			switch {
 			case verify && (follow || kind != "" || since != ""):
-				return errors.New("--verify checks all entries; it goes with no other choice")
+				return usage("--verify checks all entries; it goes with no other choice")
 			case follow && o.offline:
-				return errors.New("--follow needs a daemon: offline nothing new is written")
+				return usage("--follow needs a daemon: offline nothing new is written")
 			case limit < 1 || limit > 10_000:
-				return fmt.Errorf("--limit %d: want 1 to 10000", limit)
+				return usage("--limit %d: want 1 to 10000", limit)
 			}
 			var err error
 			if q.since, err = pastTime(since, time.Now()); err != nil {
@@ -110,7 +110,7 @@ func checkKind(kind string) error {
 	if kind == "" || slices.Contains(entryKinds(), kind) {
 		return nil
 	}
-	return fmt.Errorf("--kind %q: want one of %s", kind, strings.Join(entryKinds(), ", "))
+	return usage("--kind %q: want one of %s", kind, strings.Join(entryKinds(), ", "))
 }
 
 // pastTime reads a time, or how long ago it was.
@@ -132,7 +132,7 @@ func pastTime(text string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, fmt.Errorf("--since %q: want a time such as 2026-11-25T08:00:00Z, a day such as 2026-11-25, or how long, such as 12h or 7d", text)
+	return time.Time{}, usage("--since %q: want a time such as 2026-11-25T08:00:00Z, a day such as 2026-11-25, or how long, such as 12h or 7d", text)
 }
 
 // entryQuery selects entries.
@@ -261,14 +261,15 @@ func (r *remote) verify(ctx context.Context, p *printer, person string, asJSON b
 func (p *printer) entries(entries []reconcile.Entry, people bool) {
 	for _, e := range entries {
 		what, c := entryWhat(e)
-		head := p.paint(faint, fmt.Sprintf("%7d  %s  ", e.Seq, moment(e.Time))) + p.paint(c, what)
+		head := row{cells: []string{fmt.Sprintf("%7d  %s", e.Seq, moment(e.Time)), what}, colours: []colour{faint, c, bold}}
 		if people && e.Person != "" {
-			head += p.paint(bold, "  "+e.Person)
+			head.cells = append(head.cells, e.Person)
 		}
 		if e.Instance != "" {
-			head += p.paint(faint, "  in "+e.Instance)
+			head.colours = append(head.colours[:len(head.cells)], faint)
+			head.cells = append(head.cells, "in "+e.Instance)
 		}
-		p.line(head)
+		p.head(9, head)
 		text := e.Reason
 		if e.Error != "" {
 			text += ": " + e.Error

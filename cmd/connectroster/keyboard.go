@@ -24,7 +24,7 @@ func newKeyboard(f *os.File) *keyboard { return &keyboard{file: f, parts: make(c
 // turn gives the keyboard to a question until its end.
 func (k *keyboard) turn(raw bool) *typing {
 	k.once.Do(func() { go k.pump() })
-	return &typing{keyboard: k, raw: raw, over: make(chan struct{})}
+	return &typing{keyboard: k, raw: raw, over: make(chan struct{}), ended: make(chan struct{})}
 }
 
 // pump reads until the end of the file, which is mostly that of the process.
@@ -46,8 +46,10 @@ func (k *keyboard) pump() {
 // so that nobody reads past it, but has the descriptor by which a terminal is set.
 type typing struct {
 	*keyboard
-	raw  bool // Enter comes as a carriage return, also if it was pressed between two questions
-	over chan struct{}
+	raw   bool // Enter comes as a carriage return, also if it was pressed between two questions
+	over  chan struct{}
+	ended chan struct{} // closed when somebody reads on and there is nothing any more
+	first sync.Once
 }
 
 func (t *typing) end() { close(t.over) }
@@ -63,10 +65,13 @@ func (t *typing) Read(p []byte) (int, error) {
 		select {
 		case <-t.over:
 		case part, ok = <-t.parts:
+			if !ok {
+				t.first.Do(func() { close(t.ended) })
+			}
 		}
 		t.mu.Lock()
 		if !ok {
-			return 0, io.EOF
+			return t.nothing()
 		}
 		if t.raw {
 			part = bytes.ReplaceAll(part, []byte("\n"), []byte("\r"))
@@ -75,12 +80,22 @@ func (t *typing) Read(p []byte) (int, error) {
 	}
 	select {
 	case <-t.over: // it came for the next question
-		return 0, io.EOF
+		return t.nothing()
 	default:
 	}
 	n := copy(p, t.left)
 	t.left = t.left[n:]
 	return n, nil
+}
+
+// nothing says that there is no more to read. Questions that are asked line by line take
+// that for the answer that is proposed, or end the process by a panic, so that they are
+// never told.
+func (t *typing) nothing() (int, error) {
+	if !t.raw {
+		select {}
+	}
+	return 0, io.EOF
 }
 
 // Fd is the descriptor of the terminal.

@@ -21,7 +21,7 @@ import (
 const lockName = "connectroster.lock.json"
 
 // lockVersion is the version of its form. deploy/cdk reads this one.
-const lockVersion = 1
+const lockVersion = 2
 
 // lock is all that the deployment to AWS knows of the configuration and of the
 // instances. It holds ids, names and reasons, and no secret.
@@ -34,6 +34,7 @@ type lock struct {
 	Deletes    bool        `json:"deletes"`            // agents are deleted once the grace is over
 	Contacts   bool        `json:"waits_for_contacts"` // whether agents have a contact is asked
 	Secrets    []string    `json:"secrets"`            // names or ARNs in AWS Secrets Manager
+	Hook       []string    `json:"hook_secrets"`       // those of them that deliveries may carry
 	Elsewhere  []string    `json:"secrets_elsewhere"`  // references to secrets that no function can look up
 	Store      lockedStore `json:"store"`
 	Instances  []locked    `json:"instances"`
@@ -122,7 +123,7 @@ func lockOf(cfg *config.Config, all []*offering) (lock, []error) {
 	l := lock{
 		Version: lockVersion, Deployment: cfg.Name, Policy: cfg.Policy, OktaAPI: cfg.APIMode(),
 		Deletes: cfg.Policy == plan.Sync && settings.Leavers.DeleteAfter > 0, Contacts: cfg.WaitForContacts > 0,
-		Secrets: []string{}, Elsewhere: []string{},
+		Secrets: []string{}, Hook: []string{}, Elsewhere: []string{},
 		Store: lockedStore{cfg.Store.AWS.Table, cfg.Store.AWS.Region, cfg.Store.AWS.LeaversQueue, cfg.Store.AWS.Queue},
 	}
 	for _, ref := range cfg.SecretReferences() {
@@ -130,6 +131,11 @@ func lockOf(cfg *config.Config, all []*offering) (lock, []error) {
 			l.Secrets = append(l.Secrets, name)
 		} else {
 			l.Elsewhere = append(l.Elsewhere, ref)
+		}
+	}
+	for _, ref := range cfg.HookSecretReferences() {
+		if name, ok := strings.CutPrefix(ref, "secretsmanager:"); ok {
+			l.Hook = append(l.Hook, name)
 		}
 	}
 	var faults []error

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"connectroster/internal/remedy"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -61,7 +63,8 @@ agent that they have, and holds what waits for approval.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetFlagErrorFunc(wrongFlag)
+	group(root)
+	versionFlag(root)
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(
 		initCommand(), doctorCommand(), serveCommand(), oktaCommand(), devCommand(), simulateCommand(), versionCommand(),
@@ -81,14 +84,22 @@ func strictCompletion(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
 			group(cmd)
+			for _, shell := range cmd.Commands() {
+				shell.Args = noArguments
+			}
 		}
 	}
+}
+
+// usage is an error about how a command was typed.
+func usage(format string, args ...any) error {
+	return remedy.Mark("usage", fmt.Errorf(format, args...))
 }
 
 // noArguments refuses words after the flags.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("%s takes no arguments, but was given %q; see %s --help", cmd.CommandPath(), args, cmd.CommandPath())
+		return usage("%s takes no arguments, but was given %q; see %s --help", cmd.CommandPath(), args, cmd.CommandPath())
 	}
 	return nil
 }
@@ -102,7 +113,7 @@ func arguments(least, most int) cobra.PositionalArgs {
 		_, wanted, _ := strings.Cut(cmd.Use, " ")
 		for _, word := range args {
 			if slices.Contains([]string{"", ".", ".."}, strings.TrimSpace(word)) {
-				return fmt.Errorf("%s takes %s, and %q is none; see %s --help", cmd.CommandPath(), wanted, word, cmd.CommandPath())
+				return usage("%s takes %s, and %q is none; see %s --help", cmd.CommandPath(), wanted, word, cmd.CommandPath())
 			}
 		}
 		if len(args) >= least && (most < 0 || len(args) <= most) {
@@ -112,13 +123,13 @@ func arguments(least, most int) cobra.PositionalArgs {
 		if len(args) == 0 {
 			given = "nothing"
 		}
-		return fmt.Errorf("%s takes %s, but was given %s; see %s --help", cmd.CommandPath(), wanted, given, cmd.CommandPath())
+		return usage("%s takes %s, but was given %s; see %s --help", cmd.CommandPath(), wanted, given, cmd.CommandPath())
 	}
 }
 
 // wrongFlag says of a wrong flag where the right ones are listed.
 func wrongFlag(at *cobra.Command, err error) error {
-	return fmt.Errorf("%w; see %s --help", err, at.CommandPath())
+	return usage("%w; see %s --help", err, at.CommandPath())
 }
 
 // subcommands refuses a word that is none of a command's own.
@@ -142,7 +153,7 @@ func unknownWord(cmd *cobra.Command, word string) error {
 	if meant := cmd.SuggestionsFor(word); len(meant) > 0 {
 		text += "; did you mean " + strings.Join(meant, " or ") + "?"
 	}
-	return fmt.Errorf("%s; there are: %s", text, strings.Join(known, ", "))
+	return usage("%s; there are: %s", text, strings.Join(known, ", "))
 }
 
 // group makes a command that only holds others. Alone it shows its help; a word

@@ -126,6 +126,7 @@ func (collector) hook(counter func(name, help string, v uint64, labels ...string
 	} {
 		counter("hook_requests_total", "Requests to the hook endpoint by the status of the answer.", uint64(n), "status", status)
 	}
+	counter("hook_wrong_secret_total", "Requests like a delivery of Okta in all but the secret.", uint64(h.WrongSecret))
 	counter("hook_events_total", "Events that became requests to look at people.", uint64(h.Events))
 	counter("hook_group_events_total", "Events about whole groups.", uint64(h.Groups))
 	for reason, n := range map[string]int64{

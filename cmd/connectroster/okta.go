@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -46,9 +47,10 @@ func oktaCommand() *cobra.Command {
 		Long: `Set up what connectroster needs in Okta and look after it: the group of agents,
 its assignment to the Amazon Connect app, and the event hook with its secret.
 
-The commands sign in as okta.auth of the configuration says, or in hook-only mode
-with the API token in the variable OKTA_API_TOKEN, to the org of okta.org. They can
-be run again at any time. docs/okta-by-hand.md shows the same steps by hand.
+The commands sign in as okta.auth of the configuration says, to the org of okta.org.
+In hook-only mode, and where okta.auth is a service app, which need not have the rights
+to set anything up, they take the API token in the variable OKTA_API_TOKEN if it is set.
+They can be run again at any time. docs/okta-by-hand.md shows the same steps by hand.
 
 All of them have to know the address at which Okta reaches connectroster: write it
 under okta.hook.url of the configuration, or give it by --url each time.
@@ -133,7 +135,7 @@ changed. Take the old one out of the configuration afterwards.`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.secret == "" {
-				return errors.New("--to is missing: a reference to the new secret, such as env:NEXT_SECRET or file:next-secret")
+				return usage("--to is missing: a reference to the new secret, such as env:NEXT_SECRET or file:next-secret")
 			}
 			var err error
 			if o.next, err = readReference(o.secret); err != nil {
@@ -241,11 +243,11 @@ func (o *oktaOptions) load() (*config.Config, okta.OrgConfig, error) {
 		return nil, okta.OrgConfig{}, errors.New("the address of the hook is missing, at which Okta reaches connectroster: write it under okta.hook.url, or give --url, such as https://roster.example.com/hooks/okta")
 	}
 	setup := okta.OrgConfig{
-		Deployment: cfg.Name, Groups: cfg.Groups(), App: cmp.Or(o.app, cfg.Okta.App), Role: o.role,
+		Deployment: cfg.Name, Groups: cfg.Groups(), Agents: cfg.AgentGroups(), App: cmp.Or(o.app, cfg.Okta.App), Role: o.role,
 		HookURL: address, HookHeader: cfg.Okta.Hook.Header, API: cfg.APIMode(), DryRun: o.dryRun,
 	}
 	if len(o.groups) > 0 {
-		setup.Groups = o.groups
+		setup.Groups, setup.Agents = o.groups, nil
 	}
 	for _, secret := range cfg.HookSecrets() {
 		if secret != o.next && setup.HookSecret == "" {
@@ -265,7 +267,7 @@ func (o *oktaOptions) org(asker *asker) (org *okta.Org, done func(), err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	setup.Client = client
+	setup.Client, setup.Lent = client, lent(cfg)
 	if asker.present() {
 		setup.Ask = asker.choose
 	}
@@ -276,19 +278,24 @@ func (o *oktaOptions) org(asker *asker) (org *okta.Org, done func(), err error) 
 	return org, client.Close, nil
 }
 
-// oktaClient signs in as the configuration says, or in hook-only mode with the
-// token of the environment.
+// lent tells whether a token of the environment stands in for a service app.
+func lent(cfg *config.Config) bool {
+	return cfg.APIMode() && cfg.Okta.Auth.Token == "" && os.Getenv("OKTA_API_TOKEN") != ""
+}
+
+// oktaClient signs in with the token of the environment, which an administrator lends to
+// hook-only mode and to a service app that can only read, or as the configuration says.
 func oktaClient(cfg *config.Config) (*okta.Client, error) {
 	log := slog.New(slog.DiscardHandler)
-	if cfg.APIMode() {
+	token := os.Getenv("OKTA_API_TOKEN")
+	if cfg.APIMode() && !lent(cfg) {
 		return app.NewOktaClient(cfg, version(), log)
 	}
-	token := os.Getenv("OKTA_API_TOKEN")
 	switch {
-	case cfg.Okta.Org == "":
-		return nil, errors.New("the configuration names no Okta org; write its address under okta.org")
 	case token == "":
 		return nil, errNoAccess
+	case cfg.Okta.Org == "":
+		return nil, errors.New("the configuration names no Okta org; write its address under okta.org")
 	}
 	return okta.NewClient(okta.ClientConfig{Org: cfg.Okta.Org, Token: token, CAFile: cfg.Okta.CAFile, AllowLoopback: cfg.AllowLoopback, Version: version(), Log: log})
 }
@@ -303,11 +310,11 @@ func readReference(ref string) (string, error) {
 	}
 	path, ok := strings.CutPrefix(ref, "file:")
 	if !ok {
-		return "", errors.New("--to wants a reference, env:NAME or file:path, and never the secret itself")
+		return "", usage("--to wants a reference, env:NAME or file:path, and never the secret itself")
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("read the new secret: %w", err)
+		return "", fmt.Errorf("read the secret: %w", err)
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
@@ -323,11 +330,11 @@ func (o *oktaOptions) print(w io.Writer, v any, text func(io.Writer)) error {
 }
 
 func printReport(w io.Writer, r okta.Report) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var rows []row
 	for _, s := range r.Steps {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", s.State, s.Name, s.Text)
+		rows = append(rows, row{cells: []string{string(s.State), s.Name, s.Text}})
 	}
-	_ = table.Flush()
+	printRows(w, rows)
 	for _, s := range r.Steps {
 		if s.ByHand != "" {
 			fmt.Fprintf(w, "\n%s, by hand:\n\n%s", s.Name, s.ByHand)
@@ -336,15 +343,16 @@ func printReport(w io.Writer, r okta.Report) {
 }
 
 func printHealth(w io.Writer, h okta.Health) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var rows []row
 	for _, c := range h.Checks {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", c.State, c.Name, c.Text)
+		rows = append(rows, row{cells: []string{string(c.State), c.Name, c.Text}})
 	}
-	_ = table.Flush()
+	printRows(w, rows)
 	if len(h.Limits) == 0 {
 		return
 	}
 	fmt.Fprintln(w)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "RATE LIMIT\tPER MINUTE\tLEFT")
 	for _, l := range h.Limits {
 		fmt.Fprintf(table, "%s\t%d\t%d\n", l.Class, l.Limit, l.Remaining)
@@ -405,4 +413,15 @@ func (a *asker) choose(prompt string, options []string) (string, error) {
 			return options[n-1], nil
 		}
 	}
+}
+
+// printRows prints a table whose last column is wrapped at a terminal. Elsewhere
+// each row is one line.
+func printRows(w io.Writer, rows []row) {
+	p := &printer{out: bufio.NewWriter(w), raw: w, width: math.MaxInt32}
+	if isTerminal(w) {
+		p.width = widthOf(w)
+	}
+	p.table(0, rows)
+	_ = p.flush()
 }

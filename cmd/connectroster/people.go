@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -55,7 +54,8 @@ func releaseCommand() *cobra.Command {
 		Short: "Give agents up, for good or to uninstall",
 		Long: `Take our tags off the agents of the people named, suspended and retired ones too,
 and leave the agents as they are. From then on they are nobody's: nothing of them is
-changed until they are adopted again.
+changed until they are adopted again. An agent of ours from which somebody took the
+tag that says whose it is, as doctor shows, is named by its username or its id.
 
 With --all everybody's agents are given up, which is how connectroster is
 uninstalled: stop what writes to Okta's groups, release, stop the daemon.
@@ -118,13 +118,21 @@ type orderOf struct {
 	text       string
 }
 
+// whom sees that either people are named or all of them are meant.
+func whom(cmd *cobra.Command, people []string, all bool) error {
+	switch {
+	case all && len(people) > 0:
+		return usage("name people or give --all, not both")
+	case !all && len(people) == 0:
+		return usage("nobody is named; see %s --help", cmd.CommandPath())
+	}
+	return nil
+}
+
 // order has something done about people's agents that only people ask for.
 func (o *remoteOptions) order(cmd *cobra.Command, order orderOf) error {
-	switch {
-	case order.all && len(order.people) > 0:
-		return errors.New("name people or give --all, not both")
-	case !order.all && len(order.people) == 0:
-		return fmt.Errorf("nobody is named; see %s --help", cmd.CommandPath())
+	if err := whom(cmd, order.people, order.all); err != nil {
+		return err
 	}
 	if order.confirm {
 		if err := agree(cmd, order.yes, order.text); err != nil {

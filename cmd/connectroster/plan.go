@@ -63,7 +63,7 @@ Exit codes: 0 all went well; 1 something failed; with --detailed-exitcode also
 		Args: arguments(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" && cmd.Flags().Changed("out") {
-				return errors.New("--out names no file")
+				return usage("--out names no file")
 			}
 			return o.run(cmd, needsReads, func(ctx context.Context, r *remote, p *printer) error {
 				doc, err := r.plan(ctx, args, cmd.ErrOrStderr())
@@ -256,10 +256,15 @@ func fieldName(f plan.Field) string { return strings.ReplaceAll(string(f), "_", 
 // none is no news, so they are only counted.
 func (p *printer) refusals(refusals []app.PlannedRefusal, all bool) {
 	var shown []app.PlannedRefusal
-	none := 0
+	none, exempt := 0, 0
 	for _, r := range refusals {
-		if r.Agent == "" && (r.Code == plan.NotEntitled || r.Code == plan.Exempt) && !all {
+		switch {
+		case all || r.Agent != "":
+		case r.Code == plan.NotEntitled:
 			none++
+			continue
+		case r.Code == plan.Exempt: // whose agent may well be wanted
+			exempt++
 			continue
 		}
 		shown = append(shown, r)
@@ -284,9 +289,16 @@ func (p *printer) refusals(refusals []app.PlannedRefusal, all bool) {
 			p.text(plain, "", 8, r.Reason)
 		}
 	}
+	var without []string
 	if none > 0 {
+		without = append(without, "No agent is wanted, and there is none, for "+count(none, "person", "people"))
+	}
+	if exempt > 0 {
+		without = append(without, count(exempt, "person is", "people are")+" exempt and without an agent")
+	}
+	if len(without) > 0 {
 		p.line()
-		p.text(faint, "", 0, "No agent is wanted, and there is none, for "+count(none, "person", "people")+"; --all shows them.")
+		p.text(faint, "", 0, strings.Join(without, "; ")+"; --all shows them.")
 	}
 }
 

@@ -34,14 +34,19 @@ func newPrinter(out io.Writer, colours string) (*printer, error) {
 	p := &printer{out: bufio.NewWriter(out), raw: out, width: widthOf(out)}
 	switch colours {
 	case "auto":
-		p.colours = isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		p.colours = wantsColours(out)
 	case "always":
 		p.colours = true
 	case "never":
 	default:
-		return nil, fmt.Errorf("--color %q: want auto, always or never", colours)
+		return nil, usage("--color %q: want auto, always or never", colours)
 	}
 	return p, nil
+}
+
+// wantsColours tells whether there is a terminal on which somebody wants colours.
+func wantsColours(out io.Writer) bool {
+	return isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 func (p *printer) flush() error { return p.out.Flush() }
@@ -100,6 +105,29 @@ func (p *printer) text(c colour, lead string, indent int, text string) {
 	}
 }
 
+// head prints the cells of a row one after the other, and goes on below where
+// the next one has no room.
+func (p *printer) head(indent int, r row) {
+	var line strings.Builder
+	at := 0
+	for i, cell := range r.cells {
+		width := columns(sanitize(cell))
+		switch {
+		case at > 0 && at+2+width > p.width:
+			p.line(line.String())
+			line.Reset()
+			line.WriteString(strings.Repeat(" ", indent))
+			at = indent
+		case at > 0:
+			line.WriteString("  ")
+			at += 2
+		}
+		line.WriteString(p.paint(r.colours[min(i, len(r.colours)-1)], cell))
+		at += width
+	}
+	p.line(line.String())
+}
+
 // json prints v, without what a terminal would obey.
 func (p *printer) json(v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
@@ -110,14 +138,14 @@ func (p *printer) json(v any) error {
 	return err
 }
 
-// row is a row of a table; its cells are cut to fit, the last one wraps.
+// row is a row of a table; its cells are cut where they cannot fit, the last one wraps.
 type row struct {
 	cells   []string
 	colours []colour
 }
 
-// table prints rows in columns. The columns are as wide as they need to be, up to
-// a third of the line each.
+// table prints rows in columns, which are as wide as they need to be: what is cut cannot be
+// typed. Only where they do not fit so into a line they get up to a third of it each.
 func (p *printer) table(indent int, rows []row) {
 	var widths []int
 	for _, r := range rows {
@@ -125,7 +153,16 @@ func (p *printer) table(indent int, rows []row) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = min(max(widths[i], columns(sanitize(cell))), max(p.width/3, 12))
+			widths[i] = max(widths[i], columns(sanitize(cell)))
+		}
+	}
+	needed := indent
+	for _, w := range widths[:max(len(widths)-1, 0)] {
+		needed += w + 2
+	}
+	if needed-2 > p.width {
+		for i := range widths {
+			widths[i] = min(widths[i], max(p.width/3, 12))
 		}
 	}
 	for _, r := range rows {

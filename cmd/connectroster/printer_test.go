@@ -59,7 +59,7 @@ func TestNamesForTerminals(t *testing.T) {
 			"plain": printed(60, false, func(p *printer) {
 				p.plan(doc, true)
 				p.entries([]reconcile.Entry{entry}, true)
-				p.holds([]reconcile.Hold{hold})
+				p.holds([]reconcile.Hold{hold}, true)
 				p.hold(&hold)
 				p.explained(&person)
 				p.stale([]app.Difference{{Person: name, Username: name, Instance: name}}, false)
@@ -132,7 +132,7 @@ func TestWidths(t *testing.T) {
 	t.Parallel()
 	rows := []row{
 		{cells: []string{"PERSON", "UNTIL", "WHY"}},
-		{cells: []string{"00u1abcd2EFGHijkl3m4", "2026-11-25 08:00:00Z", strings.Repeat("because of something ", 10)}},
+		{cells: []string{"a.rather.long.name@example.com", "2026-11-25 08:00:00Z", strings.Repeat("because of something ", 10)}},
 	}
 	for _, width := range []int{40, 60, 100, 200} {
 		text := printed(width, false, func(p *printer) { p.table(2, rows) })
@@ -140,6 +140,9 @@ func TestWidths(t *testing.T) {
 			if columns(line) > width {
 				t.Errorf("width %d: a line of %d columns: %q", width, columns(line), line)
 			}
+		}
+		if width > 40 && !strings.Contains(text, rows[1].cells[0]+"  "+rows[1].cells[1]) {
+			t.Errorf("width %d: what could be whole was cut:\n%s", width, text)
 		}
 		if strings.Count(text, "because") != 10 {
 			t.Errorf("width %d: the last cell is not whole:\n%s", width, text)

@@ -37,8 +37,22 @@ func TestQuickstart(t *testing.T) {
 		"simulate connect >", "simulate connect --listen "+addresses[0]+" >", "simulate okta >", "simulate okta --listen "+addresses[1]+" >",
 		"connectroster serve", fmt.Sprintf("printf 'listen: %s\\nadmin_listen: %s\\n' >> connectroster.yaml; connectroster serve", addresses[2], addresses[3]),
 	).Replace(pageText(t, "docs/quickstart.md"))
-	s := openShell(t)
-	shown, typed := 0, 0
+	if typed, shown := openShell(t).play(page); typed < 8 || shown < 5 {
+		t.Errorf("typed %d blocks and compared %d: is the test still able to see them?", typed, shown)
+	}
+	toPlan, _, found := strings.Cut(page, "It ends with the first plan")
+	if n := strings.Count(toPlan, "\nconnectroster "); !found || n >= 10 {
+		t.Errorf("the first plan takes %d commands, want less than 10", n)
+	}
+	if regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-`).MatchString(page) {
+		t.Error("the page has an id typed")
+	}
+}
+
+// play types the blocks of a page from top to bottom, and compares what they print
+// with what it shows.
+func (s *shell) play(page string) (typed, shown int) {
+	s.t.Helper()
 	var block, out string
 	for _, m := range regexp.MustCompile("(?ms)^```(sh|text)\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
 		if m[1] == "sh" {
@@ -49,21 +63,12 @@ func TestQuickstart(t *testing.T) {
 		shown++
 		for end := time.Now().Add(60 * time.Second); !shows(m[2]).MatchString(out); out = s.enter(block) {
 			if !repeatable(block) || time.Now().After(end) {
-				t.Fatalf("%s\nprints\n%s\nand the page shows\n%s", block, out, m[2])
+				s.t.Fatalf("%s\nprints\n%s\nand the page shows\n%s", block, out, m[2])
 			}
 			<-time.After(200 * time.Millisecond)
 		}
 	}
-	if typed < 8 || shown < 5 {
-		t.Errorf("typed %d blocks and compared %d: is the test still able to see them?", typed, shown)
-	}
-	toPlan, _, found := strings.Cut(page, "It ends with the first plan")
-	if n := strings.Count(toPlan, "\nconnectroster "); !found || n >= 10 {
-		t.Errorf("the first plan takes %d commands, want less than 10", n)
-	}
-	if regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-`).MatchString(page) {
-		t.Error("the page has an id typed")
-	}
+	return typed, shown
 }
 
 // shows is what must be among an output.
@@ -81,7 +86,7 @@ func shows(text string) *regexp.Regexp {
 // what it waits for has not happened.
 func repeatable(block string) bool {
 	for line := range strings.Lines(block) {
-		if !regexp.MustCompile(`^connectroster (explain|journal|plan)\b`).MatchString(line) {
+		if !regexp.MustCompile(`^connectroster (doctor|explain|journal|plan)\b`).MatchString(line) {
 			return false
 		}
 	}
@@ -96,11 +101,12 @@ type shell struct {
 	done int
 }
 
-func openShell(t *testing.T) *shell {
+func openShell(t *testing.T, env ...string) *shell {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc")
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull}
+	cmd.Env = append(cmd.Env, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that what it starts ends with it
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,7 @@ type remote struct {
 // open connects to the daemon, or becomes one for a moment.
 func (o *remoteOptions) open(ctx context.Context, needs offlineNeeds, logs io.Writer) (*remote, error) {
 	if o.offline && o.socket != "" {
-		return nil, errors.New("--socket is for a daemon, and --offline does without one")
+		return nil, usage("--socket is for a daemon, and --offline does without one")
 	}
 	if o.socket != "" {
 		return remoteAt(o.socket), nil
@@ -128,7 +129,11 @@ type problemError struct {
 	problem app.Problem
 }
 
-func (e *problemError) Error() string { return sanitize(e.problem.Error) }
+func (e *problemError) Error() string { return onOneLine(e.problem.Error) }
+
+// onOneLine writes several errors that were joined behind each other, with nothing in
+// them that a terminal would obey.
+func onOneLine(text string) string { return sanitize(strings.ReplaceAll(text, "\n", "; ")) }
 
 // ask makes a request and decodes the answer into v; a nil v is for nothing.
 func (r *remote) ask(ctx context.Context, method, path string, body, v any) error {
@@ -175,7 +180,7 @@ func (r *remote) follow(ctx context.Context, path string, body any, line func(ap
 		line(l)
 		switch {
 		case l.Error != "":
-			return errors.New(sanitize(l.Error))
+			return errors.New(onOneLine(l.Error))
 		case l.Summary != nil:
 			return nil
 		}
@@ -195,6 +200,9 @@ func (r *remote) send(ctx context.Context, method, path string, body any) (*http
 	req, err := http.NewRequestWithContext(ctx, method, "http://connectroster"+path, content)
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	if by := os.Getenv("SUDO_USER"); by != "" {
+		req.Header.Set(app.SudoHeader, by)
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {

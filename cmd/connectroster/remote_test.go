@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -37,5 +38,15 @@ func TestInterrupted(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
+	}
+}
+
+// TestSeveralFaults: errors that were joined are told one behind the other, and what a
+// name brings along is written out.
+func TestSeveralFaults(t *testing.T) {
+	t.Parallel()
+	err := &problemError{problem: app.Problem{Error: errors.Join(errors.New("no group A"), errors.New("no group \x1b[2JB")).Error()}}
+	if want := `no group A; no group \x1b[2JB`; err.Error() != want {
+		t.Errorf("%q, want %q", err.Error(), want)
 	}
 }

@@ -62,6 +62,7 @@ plan, entries of the journal and answers of the API have it as `+"`code`"+`.
 		intro string
 	}{
 		{remedy.Alert, "Alerts", "Conditions on the metrics of `admin_listen` that somebody should be told of, as rules for Prometheus."},
+		{remedy.Alarm, "Alarms on AWS", "Those of CloudWatch that the deployment of [aws.md](aws.md) makes. What they tell begins with `connectroster` and the name of the deployment, which stands for NAME here, and ends with the code."},
 		{remedy.Refusal, "Refusals", "Something that will not be done for a person. `connectroster plan` lists them, `connectroster explain USER` tells about one person."},
 		{remedy.Error, "Errors", "Of commands, of the log, and in the journal."},
 		{remedy.Check, "Checks of doctor", "What `connectroster doctor` looks at, in this order. A refusal or an error may show up there under its own code."},
@@ -93,7 +94,7 @@ func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] 
 func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	form := map[remedy.Kind]*regexp.Regexp{
-		remedy.Alert: regexp.MustCompile(`^Connectroster[A-Za-z]+$`), remedy.Refusal: regexp.MustCompile(`^[a-z_]+$`),
+		remedy.Alert: regexp.MustCompile(`^Connectroster[A-Za-z]+$`), remedy.Alarm: regexp.MustCompile(`^[A-Z][A-Za-z0-9]+$`), remedy.Refusal: regexp.MustCompile(`^[a-z_]+$`),
 		remedy.Error: regexp.MustCompile(`^[a-z_]+$`), remedy.Check: regexp.MustCompile(`^[a-z_]+$`),
 	}
 	seen := map[string]bool{}
@@ -224,6 +225,37 @@ func TestAlertsAreOnMetrics(t *testing.T) {
 			if !regexp.MustCompile(`(?m)^` + metric + `(\{[^}]*` + regexp.QuoteMeta(strings.TrimSuffix(labels, "}")) + `[^}]*\})? `).MatchString(text) {
 				t.Errorf("%s looks at %s, which is not among the metrics", e.Code, m)
 			}
+		}
+	}
+}
+
+// TestAlarmsAreInTheCatalogue: every alarm that the deployment to AWS makes is in the
+// catalogue, and no other. That is a module of its own, so its source is read.
+func TestAlarmsAreInTheCatalogue(t *testing.T) {
+	t.Parallel()
+	const dir = "deploy/cdk/"
+	watch := pageText(t, dir+"watch.go")
+	made := map[string]bool{}
+	for _, m := range regexp.MustCompile(`s\.alarm\("(\w+)"`).FindAllStringSubmatch(watch, -1) {
+		made[m[1]] = true
+	}
+	if !strings.Contains(watch, `s.alarm(*f.Node().Id()+"Fails"`) {
+		t.Error("the alarm of each function has another name")
+	}
+	for _, m := range regexp.MustCompile(`shape\{id: "(\w+)"`).FindAllStringSubmatch(pageText(t, dir+"functions.go"), -1) {
+		made[m[1]+"Fails"] = true
+	}
+	if calls := strings.Count(watch, "s.alarm("); len(made) < calls || calls < 10 {
+		t.Errorf("%d alarms are made at %d places: is the test still able to see them?", len(made), calls)
+	}
+	for code := range made {
+		if e, _ := remedy.Find(code); e.Kind != remedy.Alarm {
+			t.Errorf("the catalogue lacks the alarm %s", code)
+		}
+	}
+	for _, e := range remedy.All() {
+		if e.Kind == remedy.Alarm && !made[e.Code] {
+			t.Errorf("there is no alarm %s", e.Code)
 		}
 	}
 }

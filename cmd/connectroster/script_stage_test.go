@@ -232,7 +232,8 @@ func scriptRoster(ts *testscript.TestScript, neg bool, args []string) {
 
 // scriptFloor is: floor USERNAME FIELD=VALUE..., what a supervisor does to an
 // agent by hand in Amazon Connect: routing=NAME, security=NAME, last=NAME,
-// state=TEXT (of our tag, to let time pass), gone (deletes it), made (adds it).
+// state=TEXT (of our tag, to let time pass), owner= (takes our tag off), gone (deletes
+// it), made (adds it).
 func scriptFloor(ts *testscript.TestScript, neg bool, args []string) {
 	s := stageOf(ts)
 	if neg || len(args) < 2 {
@@ -276,6 +277,9 @@ func scriptFloor(ts *testscript.TestScript, neg bool, args []string) {
 			change["IdentityInfo"] = info
 		case "state":
 			agent.Tags["connectroster:state"] = value
+			change["Tags"] = agent.Tags
+		case "owner":
+			delete(agent.Tags, "connectroster:owner")
 			change["Tags"] = agent.Tags
 		default:
 			ts.Fatalf("unknown field %s", field)

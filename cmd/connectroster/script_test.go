@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"roster":  scriptRoster,
 		"floor":   scriptFloor,
 		"sweep":   scriptSweep,
+		"settled": scriptSettled,
 	}
 }
 
@@ -151,7 +153,7 @@ func absolute(ts *testscript.TestScript, url string) string {
 
 // call makes one HTTP request.
 func call(method, url string, headers []string, body []byte) (status int, answer string, err error) {
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	if rest, ok := strings.CutPrefix(url, "unix:"); ok {
 		socket, path, _ := strings.Cut(rest, ":")
 		client.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -218,5 +220,38 @@ func scriptSubst(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+// scriptRests is: rests. It waits until the daemon has nothing left to do, so
+// that what is printed next does not depend on how far it was.
+func scriptRests(ts *testscript.TestScript, neg bool, args []string) {
+	backlogEnds(ts, func(due, working, waiting int) int { return due + working + waiting })
+}
+
+// scriptSettled is: settled. It waits until the daemon looks at nobody; there may be
+// people who wait for a time or for approval. Amazon Connect shows a change before
+// the daemon has written down that it was made.
+func scriptSettled(ts *testscript.TestScript, neg bool, args []string) {
+	backlogEnds(ts, func(due, working, _ int) int { return due + working })
+}
+
+// backlogEnds waits until the daemon has none of those who count.
+func backlogEnds(ts *testscript.TestScript, count func(due, working, waiting int) int) {
+	for end := time.Now().Add(100 * time.Second); ; <-time.After(20 * time.Millisecond) {
+		status, answer, err := call(http.MethodGet, absolute(ts, "unix:connectroster.db.sock:/v1/status"), nil, nil)
+		var v struct {
+			Backlog struct{ Due, Waiting, Working *int }
+		}
+		if err == nil && status == http.StatusOK {
+			err = json.Unmarshal([]byte(answer), &v)
+		}
+		ts.Check(err)
+		if b := v.Backlog; count(*b.Due, *b.Working, *b.Waiting) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("the daemon never had nothing left to do: %s", answer)
+		}
 	}
 }

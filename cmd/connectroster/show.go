@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/text/unicode/norm"
@@ -24,6 +25,7 @@ const fewPeople = 20
 // show prints what happens in the playground.
 type show struct {
 	out      io.Writer
+	paint    func(c colour, text string) string
 	terminal bool
 	people   int
 	rate     float64       // agents per second that the instance allows; 0: without limit
@@ -43,7 +45,8 @@ type show struct {
 }
 
 func newShow(out io.Writer, people int, rate float64) *show {
-	return &show{out: out, terminal: isTerminal(out), people: people, rate: rate, done: make(chan struct{}), joins: map[string]time.Time{}, settled: map[string]bool{}}
+	p := &printer{colours: wantsColours(out)}
+	return &show{out: out, paint: p.paint, terminal: isTerminal(out), people: people, rate: rate, done: make(chan struct{}), joins: map[string]time.Time{}, settled: map[string]bool{}}
 }
 
 func isTerminal(out any) bool {
@@ -60,11 +63,11 @@ func (s *show) every() time.Duration {
 }
 
 func (s *show) opening(p *playground) {
-	fmt.Fprintf(s.out, "connectroster dev: Okta, Amazon Connect and the daemon on this machine\n\n")
+	fmt.Fprintf(s.out, "%s\n\n", s.paint(bold, "connectroster dev: Okta, Amazon Connect and the daemon on this machine"))
 	fmt.Fprintf(s.out, "  Okta simulator            %s\n", p.orgURL)
 	fmt.Fprintf(s.out, "  Amazon Connect simulator  %s\n", p.instanceURL)
-	fmt.Fprintf(s.out, "  connectroster             http://%s/hooks/okta  (hook %s verified by Okta)\n\n", p.daemon.Addr(), p.hook.ID)
-	fmt.Fprintf(s.out, "%s join the Okta group %q.", count(s.people, "person", "people"), devGroup)
+	fmt.Fprintf(s.out, "  connectroster             http://%s/hooks/okta  %s\n\n", p.daemon.Addr(), s.paint(faint, "(verified by Okta)"))
+	fmt.Fprintf(s.out, "%s the Okta group %q.", count(s.people, "person joins", "people join"), devGroup)
 	if p.options.drop > 0 {
 		fmt.Fprintf(s.out, " %s of the events are not delivered; the System Log tells of them every 10 s.", &p.options.drop)
 	}
@@ -92,6 +95,10 @@ func (s *show) outcome(o reconcile.Outcome) {
 	joined, seeded := s.joins[o.Work.Person]
 	if !seeded { // somebody who was hired by hand
 		s.line(o, o.Finished.Sub(o.Work.Since))
+		return
+	}
+	// Somebody may be looked at between being hired and joining the group.
+	if o.Refusal != nil && o.Refusal.Code == plan.NotEntitled && !s.settled[o.Work.Person] {
 		return
 	}
 	// Of many people, whoever waits for a rate limit is no news.
@@ -129,13 +136,13 @@ func (s *show) line(o reconcile.Outcome, took time.Duration) {
 	login := s.login(o.Work.Person)
 	switch {
 	case o.Refusal != nil:
-		fmt.Fprintf(s.out, "  %-32s refused: %s\n", login, o.Refusal.Reason)
+		fmt.Fprintf(s.out, "  %-32s %s %s\n", login, s.paint(yellow, "refused:"), o.Refusal.Reason)
 	case o.Err != nil:
 		fmt.Fprintf(s.out, "  %-32s %s\n", login, o.Verdict.Reason)
 	case o.Action == plan.Create:
-		fmt.Fprintf(s.out, "  %-32s event -> agent in %8s   %s\n", login, took.Round(time.Millisecond), o.Agent)
+		fmt.Fprintf(s.out, "  %-32s %s in %8s   %s\n", login, s.paint(green, "event -> agent"), took.Round(time.Millisecond), s.paint(faint, o.Agent))
 	case o.Action != "":
-		fmt.Fprintf(s.out, "  %-32s %-14s in %8s   %s\n", login, o.Action, took.Round(time.Millisecond), o.Agent)
+		fmt.Fprintf(s.out, "  %-32s %s in %8s   %s\n", login, s.paint(green, fmt.Sprintf("%-14s", o.Action)), took.Round(time.Millisecond), s.paint(faint, o.Agent))
 	}
 }
 
@@ -202,8 +209,7 @@ func (s *show) summary(p *playground) bool {
 	s.wipe()
 	fmt.Fprintln(s.out)
 	right := 0
-	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "  PERSON\tAGENT\tFIRST NAME\tLAST NAME\tROUTING PROFILE\tRESULT")
+	rows := [][]string{{"AGENT", "FIRST NAME", "LAST NAME", "ROUTING PROFILE", "RESULT"}}
 	for i, u := range s.users {
 		agent, fault := p.agentFault(u)
 		if fault == "" {
@@ -213,9 +219,9 @@ func (s *show) summary(p *playground) bool {
 				continue
 			}
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Login, agent.IdentityInfo.FirstName, agent.IdentityInfo.LastName, p.routingName(agent.RoutingProfile), fault)
+		rows = append(rows, []string{u.Login, agent.IdentityInfo.FirstName, agent.IdentityInfo.LastName, p.routingName(agent.RoutingProfile), fault})
 	}
-	_ = table.Flush()
+	s.table(rows)
 	if len(s.users) > fewPeople {
 		fmt.Fprintf(s.out, "  and the rest: only those with a fault are shown beyond %d\n", fewPeople)
 	}
@@ -224,14 +230,44 @@ func (s *show) summary(p *playground) bool {
 	if create != nil {
 		calls, throttled = create.Calls, create.Throttled
 	}
-	fmt.Fprintf(s.out, "\n%d of %d agents are right. %s of CreateUser, %d throttled. From event to agent: %s at best, %s at worst.\n",
-		right, len(s.users), count(calls, "call", "calls"), throttled, s.first.Round(time.Millisecond), s.last.Round(time.Millisecond))
+	fmt.Fprintf(s.out, "\n%s %s of CreateUser, %d throttled.\nFrom event to agent: %s at best, %s at worst.\n",
+		s.paint(bold, fmt.Sprintf("%d of %d agents are right.", right, len(s.users))), count(calls, "call", "calls"), throttled, s.first.Round(time.Millisecond), s.last.Round(time.Millisecond))
 	return right == s.people
+}
+
+// table prints rows of as many cells as the first one has, which is the heading. The
+// last cell says whether all is well.
+func (s *show) table(rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, cells := range rows {
+		for i, cell := range cells {
+			widths[i] = max(widths[i], columns(cell))
+		}
+	}
+	for n, cells := range rows {
+		fmt.Fprint(s.out, "  ")
+		for i, cell := range cells {
+			c, last := plain, i == len(cells)-1
+			switch {
+			case n == 0:
+				c = faint
+			case last && cell == "ok":
+				c = green
+			case last:
+				c = red
+			}
+			fmt.Fprint(s.out, s.paint(c, cell))
+			if !last {
+				fmt.Fprint(s.out, strings.Repeat(" ", widths[i]-columns(cell)+2))
+			}
+		}
+		fmt.Fprintln(s.out)
+	}
 }
 
 // next says what to try.
 func (s *show) next(p *playground) {
-	first := s.users[0]
+	first, program := s.users[0], shellName()
 	fmt.Fprintf(s.out, `
 Try next, in another terminal:
 
@@ -247,16 +283,16 @@ Try next, in another terminal:
 	}
 	fmt.Fprintf(s.out, `
   3. Ask why somebody is what they are, what would be done now, and what was:
-     connectroster explain --socket %[1]s %[2]s
-     connectroster plan --socket %[1]s
-     connectroster journal --socket %[1]s
-`, p.socket, first.Login)
+     %[3]s explain --socket %[1]s %[2]s
+     %[3]s plan --socket %[1]s
+     %[3]s journal --socket %[1]s
+`, p.socket, first.Login, program)
 	if !p.options.hookOnly {
 		fmt.Fprintf(s.out, `
   4. Take everybody out of the group at once: a few are suspended, the rest waits for you:
      curl -s -X POST %s/_sim/groups/%s/empty
-     connectroster holds --socket %s
-`, p.orgURL, p.group, p.socket)
+     %s holds --socket %s
+`, p.orgURL, p.group, program, p.socket)
 	}
 	fmt.Fprintf(s.out, `
   5. See what Amazon Connect was asked to do, call by call:
@@ -264,6 +300,23 @@ Try next, in another terminal:
 
 Ctrl-C ends it.
 `, p.instanceURL)
+}
+
+// shellName is how this program is called from a shell: by its name, or by its path where
+// the shell would not find it, as under go run.
+func shellName() string {
+	const name = "connectroster"
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	path, err := os.Executable()
+	switch {
+	case err != nil:
+		return name
+	case strings.ContainsAny(path, " '\"\\$`"):
+		return strconv.Quote(path)
+	}
+	return path
 }
 
 // sameName reports whether the agent bears the name that Okta shows. Hooks tell

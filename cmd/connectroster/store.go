@@ -11,12 +11,16 @@ import (
 	"connectroster/internal/awsstore"
 	"connectroster/internal/config"
 	"connectroster/internal/doctor"
+	"connectroster/internal/remedy"
 	"connectroster/internal/sqlite"
 )
 
 // store is the backend of an app, which somebody has to close.
 type store interface {
 	app.Backend
+	// Unvouch takes out of a store that was put back to an earlier moment what must
+	// not let anything be taken from people, and tells how many approvals wait again.
+	Unvouch(ctx context.Context) (approvals int, err error)
 	Close() error
 }
 
@@ -74,18 +78,26 @@ func callerOf(s store, log *slog.Logger) func(context.Context) string {
 func tableChecks(cfg *config.Config) func(bool) []doctor.Check {
 	return func(bool) []doctor.Check {
 		check := doctor.Check{Name: "database", Within: 5 * time.Minute}
-		check.Hint = "see the message; docs/adr/0009 says how the table must look, and docs/configuration.md what the credentials must be allowed"
+		check.Hint = "see the message; docs/adr/0009 says how the table must look, and docs/aws.md what the credentials must be allowed"
+		broken := func(err error) []doctor.Finding {
+			f := doctor.Failure("%s", err).Todo("%s", check.Hint)
+			if code := remedy.CodeOf(err); code != "" {
+				f = f.As(code).Todo("%s", remedy.For(code).Do)
+			}
+			return []doctor.Finding{f}
+		}
 		check.Run = func(ctx context.Context) []doctor.Finding {
 			s, err := openTable(ctx, cfg, slog.New(slog.DiscardHandler))
 			if err != nil {
-				return []doctor.Finding{doctor.Failure("%s", err).Todo("%s", check.Hint)}
+				return broken(err)
 			}
 			defer func() { _ = s.Close() }()
-			if err := s.Ready(ctx); err != nil {
-				return []doctor.Finding{doctor.Failure("%s", err).Todo("%s", check.Hint)}
-			}
-			if err := s.Verify(ctx, ""); err != nil {
-				return []doctor.Finding{doctor.Failure("%s", err)}
+			for _, look := range []func(context.Context) error{
+				s.Ready, s.CheckQueues, func(ctx context.Context) error { return s.Verify(ctx, "") },
+			} {
+				if err := look(ctx); err != nil {
+					return broken(err)
+				}
 			}
 			return []doctor.Finding{doctor.Okay("the table %s can be written, and its journal is genuine", cfg.Store.AWS.Table)}
 		}

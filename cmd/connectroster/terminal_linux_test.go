@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
 
@@ -75,4 +76,57 @@ func TestDoctorOnATerminal(t *testing.T) {
 			t.Errorf("%d columns:\n%s", columns, text)
 		}
 	}
+}
+
+// TestTerminals runs every command that ends by itself on terminals: where NO_COLOR
+// is set nothing is coloured, and what is printed in columns is wrapped. A text that
+// is indented far has twenty columns at least.
+func TestTerminals(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, nil)
+	p.begin()
+	rubbed := regexp.MustCompile(`[^\r\n]*\r\x1b\[K`) // a line that passes by
+	s := &scene{t: t, dir: p.dir, binary: program(t)}
+	everyCommand(func(name string, cmd *cobra.Command) {
+		play := plays[name]
+		if play.endless || name == "init" {
+			return // these have tests of their own
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var line []string
+			for _, word := range s.line(name) {
+				word = strings.NewReplacer("ana.silva@example.com", p.ana.Login, "bo.berg@example.com", p.bo.Login).Replace(word)
+				line = append(line, word)
+			}
+			if cmd.Flags().Lookup("dry-run") != nil {
+				line = append(line, "--dry-run")
+			} else if agreed(cmd) != nil {
+				line = append(line, "--help") // it would change what the others look at
+			}
+			for _, columns := range []uint16{40, 100} {
+				text, code := p.onTerminal(columns, []string{"NO_COLOR=1"}, line...)
+				text = rubbed.ReplaceAllString(text, "")
+				if code != 0 && code != 1 {
+					t.Errorf("%s: exit code %d", line, code)
+				}
+				called{line: strings.Join(line, " "), stdout: text}.sane(t)
+				if strings.Contains(text, "\x1b") {
+					t.Errorf("%s: NO_COLOR is set, and there are colours:\n%q", line, text)
+				}
+				if play.wide || slices.Contains(line, "--help") || name == "" || cmd.RunE == nil || name == "okta" || name == "simulate" || name == "help" || name == "completion" {
+					continue // help is wrapped for 80 columns
+				}
+				for _, row := range strings.Split(text, "\n") {
+					if strings.HasPrefix(row, "connectroster: ") {
+						continue // an error is one line
+					}
+					room := max(int(columns), len(row)-len(strings.TrimLeft(row, " "))+20)
+					if width := len([]rune(strings.TrimRight(row, " "))); width > room && len(strings.Fields(row)) > 1 {
+						t.Errorf("%s: %d columns, and a line of %d: %q", line, columns, width, row)
+					}
+				}
+			}
+		})
+	})
 }

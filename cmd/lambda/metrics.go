@@ -52,6 +52,7 @@ func (s *parts) tally() {
 		}
 	}
 	add("events_accepted", float64(now.Events), float64(before.Events))
+	add("deliveries_refused", float64(now.Refused), float64(before.Refused))
 	add("changes", total(now.Changes), total(before.Changes))
 	add("refusals", total(now.Refusals, plan.NotEntitled), total(before.Refusals, plan.NotEntitled))
 	add("connect_throttled", float64(now.Throttled), float64(before.Throttled))

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"reflect"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -47,6 +46,7 @@ type program struct {
 
 	calls sync.Mutex // held while an event is handled
 	parts *parts     // nil until the first event
+	ended time.Time  // when the last event was handled
 }
 
 // parts are what an event is handled with. Making them may need secrets, and so a
@@ -54,21 +54,18 @@ type program struct {
 type parts struct {
 	*app.Functions
 	name    string
-	cfg     *config.Config
 	store   *awsstore.Store
 	log     *slog.Logger
 	metrics io.Writer
 	now     func() time.Time
 
-	keys    config.OktaCredentials // with which Functions were made
-	checked time.Time              // when these were last looked up
-	told    app.Tally              // what was counted in metrics already
+	told app.Tally // what was counted in metrics already
 }
 
 // load reads the environment and the configuration, and calls nobody: a mistake in
 // them is told before the first event.
 func load(getenv func(string) string) (*program, error) {
-	p := &program{handler: getenv(handlerVariable), path: getenv(configVariable), workers: 1, metrics: os.Stdout, now: time.Now}
+	p := &program{handler: getenv(handlerVariable), path: getenv(configVariable), workers: 1, metrics: os.Stdout, now: wall}
 	if handlers[p.handler] == nil {
 		return nil, fmt.Errorf("the handler is %q (%s): want hook, work, catchup, sweep or wake", p.handler, handlerVariable)
 	}
@@ -82,7 +79,7 @@ func load(getenv func(string) string) (*program, error) {
 		}
 		p.workers = n
 	}
-	cfg, err := config.LoadWithoutSecrets(p.path, getenv)
+	cfg, err := config.LoadForStore(p.path, getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -93,12 +90,21 @@ func load(getenv func(string) string) (*program, error) {
 	return p, nil
 }
 
+// wall is the time of day alone. Go measures ages by a second clock, which stands still
+// while Lambda freezes the process between two events, so that what is an hour old
+// would count as new.
+func wall() time.Time { return time.Now().Round(0) }
+
 // Invoke handles one event. It implements lambda.Handler.
 func (p *program) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	p.calls.Lock()
 	defer p.calls.Unlock()
 	ctx, cancel := soon(ctx, p.now())
 	defer cancel()
+	if p.parts != nil && p.now().Sub(p.ended) > restFor {
+		p.parts.Close()
+	}
+	defer func() { p.ended = p.now() }()
 	if err := p.ready(ctx); err != nil {
 		p.log.Error("not ready", "error", err)
 		if p.handler == "hook" {
@@ -110,6 +116,12 @@ func (p *program) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	p.parts.tally()
 	return out, err
 }
+
+// restFor is how long connections may lie between two events. A process that was frozen
+// has not seen that the other side has hung up, and a CreateUser that is sent into such
+// a connection cannot be sent again: nobody knows whether it came through. The calls of
+// the store are repeated.
+const restFor = 5 * time.Second
 
 // soon ends a context a little before Lambda ends the process, so that what was
 // begun can be put in order.
@@ -124,12 +136,8 @@ func soon(ctx context.Context, now time.Time) (context.Context, context.CancelFu
 // maxMargin is how long putting in order what was begun may take.
 const maxMargin = 3 * time.Second
 
-// keysAge is how old the credentials for Okta's API may be. Those that changed are
-// used a minute later, and those that cannot be looked up do as long as they are
-// accepted.
-const keysAge = time.Minute
-
-// ready makes the parts, or makes them anew where the credentials have changed.
+// ready makes the parts, or has those that there are sign in to Okta anew where the
+// credentials have changed. Hook secrets change without that.
 func (p *program) ready(ctx context.Context) error {
 	if p.parts == nil {
 		parts, err := p.open(ctx)
@@ -139,11 +147,12 @@ func (p *program) ready(ctx context.Context) error {
 		p.parts = parts
 		return nil
 	}
-	return p.parts.renew(ctx)
+	p.parts.Renew()
+	return nil
 }
 
 func (p *program) open(ctx context.Context) (*parts, error) {
-	cfg, err := config.Load(p.path, os.Getenv)
+	cfg, err := secretsOf(p.handler)(p.path, os.Getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -151,14 +160,21 @@ func (p *program) open(ctx context.Context) (*parts, error) {
 	for _, w := range cfg.Warnings {
 		p.log.Warn("configuration", "warning", w.String())
 	}
-	store, err := awsstore.Open(ctx, storeOf(cfg, p.log))
+	store, err := awsstore.Open(ctx, storeOf(p.handler, cfg, p.log, p.now))
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	s := &parts{name: cfg.Name, cfg: cfg, store: store, log: p.log, metrics: p.metrics, now: p.now}
-	if err := s.make(ctx); err != nil {
+	made := app.Config{Config: cfg, Backend: store, Version: version(), Log: p.log, Now: p.now}
+	var functions *app.Functions
+	if p.handler == "hook" || p.handler == "wake" {
+		functions, err = app.NewReceiver(made)
+	} else {
+		functions, err = app.NewFunctions(ctx, made)
+	}
+	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	s := &parts{Functions: functions, name: cfg.Name, store: store, log: p.log, metrics: p.metrics, now: p.now}
 	if p.handler == "hook" {
 		return s, nil // what it stores nobody works on whose store it is not
 	}
@@ -168,7 +184,22 @@ func (p *program) open(ctx context.Context) (*parts, error) {
 	return s, nil
 }
 
-// share leaves each of the workers its part of what Amazon Connect takes.
+// secretsOf says how the configuration is read for a function: each looks up the secrets
+// that it needs, and its role lets it have no others (deploy/cdk).
+func secretsOf(handler string) func(string, func(string) string) (*config.Config, error) {
+	switch handler {
+	case "hook":
+		return config.LoadForHook
+	case "wake":
+		return config.LoadForStore
+	}
+	return config.Load
+}
+
+// share leaves each of the workers its part of what Amazon Connect takes. A sweep takes
+// as much as one of them, of the operations that list and search: a look at one person
+// uses those at the start of a process and where a username is taken, so together they
+// stay within the rate but for a moment, after which a throttled call is repeated.
 func share(cfg *config.Config, workers int) {
 	each := func(c *config.Connect) {
 		c.Rate /= float64(workers)
@@ -182,55 +213,21 @@ func share(cfg *config.Config, workers int) {
 }
 
 // storeOf says where the deployment keeps things, and what wakes its workers.
-func storeOf(cfg *config.Config, log *slog.Logger) awsstore.Config {
+func storeOf(handler string, cfg *config.Config, log *slog.Logger, now func() time.Time) awsstore.Config {
 	at := cfg.Store.AWS
-	return awsstore.Config{
+	c := awsstore.Config{
 		Table: at.Table, Region: at.Region, Queue: at.Queue, LeaversQueue: at.LeaversQueue, Endpoint: at.Endpoint,
-		AllowLoopback: cfg.AllowLoopback, Skew: clockSkew, Log: log,
+		AllowLoopback: cfg.AllowLoopback, Skew: clockSkew, Log: log, Now: now,
 	}
+	if handler != "hook" { // which Okta does not wait long for
+		c.Timeout, c.Attempt = 15*time.Second, 5*time.Second
+	}
+	return c
 }
 
 // clockSkew is how far apart the clocks of two machines of AWS may be; they are kept
 // within a millisecond.
 const clockSkew = time.Second
-
-// make makes the Functions, with the credentials as they are now.
-func (s *parts) make(ctx context.Context) error {
-	if s.cfg.APIMode() {
-		var err error
-		if s.keys, err = s.cfg.OktaCredentials(); err != nil {
-			return err
-		}
-	}
-	functions, err := app.NewFunctions(ctx, app.Config{Config: s.cfg, Backend: s.store, Version: version(), Log: s.log, Now: s.now})
-	if err != nil {
-		return err
-	}
-	if s.Functions != nil {
-		s.Close()
-	}
-	s.Functions, s.checked, s.told = functions, s.now(), app.Tally{}
-	return nil
-}
-
-// renew makes the Functions anew if the credentials for Okta's API have changed. Hook
-// secrets change without that.
-func (s *parts) renew(ctx context.Context) error {
-	if !s.cfg.APIMode() || s.now().Sub(s.checked) < keysAge {
-		return nil
-	}
-	s.checked = s.now()
-	keys, err := s.cfg.OktaCredentials()
-	if err != nil {
-		s.log.Error("cannot look the credentials for Okta's API up again; the last ones are used", "error", err)
-		return nil
-	}
-	if reflect.DeepEqual(keys, s.keys) {
-		return nil
-	}
-	s.log.Info("the credentials for Okta's API have changed")
-	return s.make(ctx)
-}
 
 // stop waits for the event that is being handled, whose context has ended, and
 // gives back what is left. Lambda ends the process half a second after it said so.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -41,15 +41,20 @@ type function struct {
 	timeout time.Duration // what an event may take
 	program string        // empty: that of the tests
 
+	invocations atomic.Int64 // so far
+
 	calls  sync.Mutex // one event at a time
 	api    *httptest.Server
 	events chan *invocation
 	closed chan struct{}
 
+	// output is a file and no pipe, so that what was written before an answer can be read
+	// when the answer is there.
+	output *os.File
+
 	mu      sync.Mutex
 	current *invocation
 	process *process
-	output  bytes.Buffer
 }
 
 // process is one life of a function.
@@ -89,6 +94,10 @@ func newFunction(t testing.TB, handler, dir string, env ...string) *function {
 		t.Skip("skipped: the go command is needed to build the program, and it is not in the PATH")
 	}
 	f := &function{t: t, handler: handler, dir: dir, env: env, timeout: time.Minute, events: make(chan *invocation), closed: make(chan struct{})}
+	var err error
+	if f.output, err = os.OpenFile(filepath.Join(t.TempDir(), "output"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	f.api = httptest.NewServer(f)
 	t.Cleanup(func() {
 		f.kill()
@@ -98,6 +107,7 @@ func newFunction(t testing.TB, handler, dir string, env ...string) *function {
 			lines := strings.SplitAfter(f.said(), "\n")
 			t.Logf("the function %s said at last:\n%s", handler, strings.Join(lines[max(0, len(lines)-40):], ""))
 		}
+		_ = f.output.Close()
 	})
 	return f
 }
@@ -172,9 +182,7 @@ func (f *function) start() *process {
 		"AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
 	}, f.env...)
-	out := writer{f}
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.WaitDelay = 5 * time.Second
+	p.cmd.Stdout, p.cmd.Stderr = f.output, f.output
 	if err := p.cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
@@ -195,20 +203,13 @@ func (p *process) alive() bool {
 	}
 }
 
-// writer collects what a function writes.
-type writer struct{ *function }
-
-func (w writer) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.output.Write(b)
-}
-
 // said gives all that the function has written.
 func (f *function) said() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.output.String()
+	text, err := os.ReadFile(f.output.Name())
+	if err != nil {
+		f.t.Error(err)
+	}
+	return string(text)
 }
 
 // invoke has the function handle an event.
@@ -216,6 +217,7 @@ func (f *function) invoke(event any) ([]byte, error) {
 	f.t.Helper()
 	f.calls.Lock()
 	defer f.calls.Unlock()
+	f.invocations.Add(1)
 	payload, err := json.Marshal(event)
 	if err != nil {
 		f.t.Fatal(err)
@@ -281,12 +283,13 @@ func (f *function) terminate() (how string, took time.Duration) {
 // patience is how long things that happen soon may take on a busy machine.
 const patience = 60 * time.Second
 
-// eventually asks until the answer is nil.
+// eventually asks until the answer is nil, more and more seldom: what it asks is the
+// stand-in for AWS, which has others to answer as well.
 func eventually(t testing.TB, within time.Duration, ask func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	for {
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := ask()
 		if err == nil {
 			return
@@ -294,7 +297,7 @@ func eventually(t testing.TB, within time.Duration, ask func() error) {
 		select {
 		case <-ctx.Done():
 			t.Fatalf("after %s still: %v", within, err)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

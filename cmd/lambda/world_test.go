@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +35,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"connectroster/internal/awsstore"
+	"connectroster/internal/reconcile"
 	simconnect "connectroster/internal/sim/connect"
 	simokta "connectroster/internal/sim/okta"
 )
@@ -48,6 +53,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	// These tests wait for leases, schedules and secrets most of the time.
+	_ = flag.Set("test.parallel", "6") // a flag of the command line still wins
 	code := m.Run()
 	server.stop()
 	_ = os.RemoveAll(dir)
@@ -120,24 +127,40 @@ func (m *moto) aws() aws.Config {
 type between struct {
 	proxy *httputil.ReverseProxy
 
-	mu     sync.Mutex
-	calls  map[string]int // by service and operation
-	broken func(call string) int
+	mu      sync.Mutex
+	calls   map[string]int // by service and operation
+	broken  func(call string) int
+	body    []byte   // of the call that broken is asked about
+	refused []string // calls of DynamoDB that name one of them fail
+	units   *units   // counts what is written, if it is there
 }
 
 func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
+	body, err := io.ReadAll(r.Body) // else nobody notices when the caller of a call that hangs has gone
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	w, arrived := weather.slow(w, r)
+	defer arrived()
 	b.mu.Lock()
 	b.calls[target]++
 	status := 0
 	if b.broken != nil {
+		b.body = body
 		status = b.broken(target)
 	}
+	meter, refused := b.units, b.refused
 	b.mu.Unlock()
+	if strings.HasPrefix(target, "DynamoDB") && slices.ContainsFunc(refused, func(name string) bool { return bytes.Contains(body, []byte(name)) }) {
+		status = http.StatusBadRequest
+	}
 	switch {
 	case status == hang:
-		_, _ = io.Copy(io.Discard, r.Body) // else nobody notices that the caller has gone
 		<-r.Context().Done()
+	case status == throttle:
+		http.Error(w, `{"__type":"TransactionCanceledException","message":"as the test wants it","CancellationReasons":[{"Code":"None"},{"Code":"ThrottlingError"}]}`, http.StatusBadRequest)
 	case status == http.StatusOK:
 		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 		_, _ = io.WriteString(w, "{}")
@@ -146,13 +169,19 @@ func (b *between) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case status > 0:
 		http.Error(w, `{"__type":"InternalServerError","message":"as the test wants it"}`, status)
+	case meter != nil:
+		meter.measure(target, body, func() { b.proxy.ServeHTTP(w, r) })
 	default:
 		b.proxy.ServeHTTP(w, r)
 	}
 }
 
-// hang is the status of a call that is never answered.
-const hang = 1000
+// hang is the status of a call that is never answered, and throttle that of a
+// transaction for which DynamoDB has no capacity at the moment.
+const (
+	hang     = 1000
+	throttle = 1001
+)
 
 // breaks makes calls fail for which it gives a status; a negative one is an answer
 // that is lost, and 200 one that holds nothing.
@@ -160,6 +189,13 @@ func (b *between) breaks(broken func(call string) int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.broken = broken
+}
+
+// refuses makes calls of DynamoDB fail that name one of these.
+func (b *between) refuses(names ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused = names
 }
 
 // count gives how many calls there were, by service and operation, and begins anew.
@@ -408,18 +444,68 @@ func (w *world) subscribe(path string, more ...string) {
 	w.must(err)
 	w.hookID = hook.ID
 	// A cold start on a busy machine takes longer than Okta waits.
-	if _, err := w.hook.invoke(map[string]any{"version": "2.0"}); err != nil {
-		w.t.Fatal(err)
-	}
-	w.must(w.org.VerifyHook(w.t.Context(), hook.ID))
+	eventually(w.t, patience, func() error {
+		if _, err := w.hook.invoke(map[string]any{"version": "2.0"}); err != nil {
+			return err
+		}
+		return w.org.VerifyHook(w.t.Context(), hook.ID)
+	})
 }
 
-// idle waits until Okta has delivered, or given up, everything.
-func (w *world) idle() {
+// delivered waits until everything that the org has to tell is stored. On a busy machine
+// the stand-in for AWS may be too slow, and what Okta gives up then is delivered again.
+func (w *world) delivered() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	w.must(w.org.Idle(ctx))
+	lost := map[string]bool{}
+	for _, d := range w.org.Deliveries() {
+		for _, uuid := range d.Events {
+			lost[uuid] = d.Outcome == "failed" && (d.Status == 0 || d.Status >= 500) && d.Kind != "preview"
+		}
+	}
+	maps.DeleteFunc(lost, func(_ string, is bool) bool { return !is })
+	for _, uuid := range slices.Sorted(maps.Keys(lost)) {
+		eventually(w.t, patience, func() error {
+			answers, err := w.org.Redeliver(ctx, w.hookID, uuid)
+			if err == nil && answers[0].Outcome != "delivered" {
+				err = fmt.Errorf("event %s: %s", uuid, answers[0].Error)
+			}
+			return err
+		})
+	}
+}
+
+// idle waits until all is delivered, and until there is a message for everybody who is
+// due; the schedule tells of those of whom none does.
+func (w *world) idle() {
+	w.t.Helper()
+	w.delivered()
+	eventually(w.t, patience, func() error {
+		backlog, err := w.store.Backlog(w.t.Context())
+		w.must(err)
+		if messages := w.messages("leavers") + w.messages("people"); messages < backlog.Due {
+			_, err = w.wake.invoke(map[string]any{})
+			return errors.Join(fmt.Errorf("%d people are due, and %d messages tell of them", backlog.Due, messages), err)
+		}
+		return nil
+	})
+}
+
+// messages counts what is in a queue, with what somebody has received and not deleted.
+func (w *world) messages(queue string) (n int) {
+	w.t.Helper()
+	out, err := w.sqs.GetQueueAttributes(w.t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(w.queues[queue]), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	w.must(err)
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"} {
+		some, err := strconv.Atoi(out.Attributes[name])
+		w.must(err)
+		n += some
+	}
+	return n
 }
 
 // hire adds the n-th person to the org and to the group.
@@ -433,15 +519,24 @@ func (w *world) hire(n int) simokta.User {
 	return user
 }
 
-// received takes messages from a queue, as many as a batch has.
-func (w *world) received(queue string) []types.Message {
+// received takes messages from a queue, as many as a batch of the deployment has
+// unless it is said.
+func (w *world) received(queue string, most ...int) []types.Message {
 	w.t.Helper()
-	out, err := w.sqs.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{
-		QueueUrl: aws.String(w.queues[queue]), MaxNumberOfMessages: 5,
+	messages, err := w.receive(w.t.Context(), queue, append(most, 5)[0])
+	w.must(err)
+	return messages
+}
+
+func (w *world) receive(ctx context.Context, queue string, most int) ([]types.Message, error) {
+	out, err := w.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: aws.String(w.queues[queue]), MaxNumberOfMessages: int32(most),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 	})
-	w.must(err)
-	return out.Messages
+	if err != nil {
+		return nil, err
+	}
+	return out.Messages, nil
 }
 
 // batchOf makes the event of a batch.
@@ -458,53 +553,82 @@ func batchOf(messages []types.Message) events.SQSEvent {
 // poll is one round of the event source: it takes a batch from a queue, has a
 // function work on it and deletes what that did not report as failed.
 func (w *world) poll(f *function, queue string) (messages int, err error) {
-	w.t.Helper()
-	batch := w.received(queue)
-	if len(batch) == 0 {
-		return 0, nil
+	ctx := w.t.Context()
+	batch, err := w.receive(ctx, queue, 5)
+	if err != nil || len(batch) == 0 {
+		return 0, err
 	}
 	answer, err := f.invoke(batchOf(batch))
 	if err != nil {
 		return len(batch), err
 	}
 	var out events.SQSEventResponse
-	w.must(json.Unmarshal(answer, &out))
+	if err := json.Unmarshal(answer, &out); err != nil {
+		return len(batch), err
+	}
 	failed := map[string]bool{}
 	for _, f := range out.BatchItemFailures {
 		failed[f.ItemIdentifier] = true
 	}
 	for _, m := range batch {
-		if !failed[aws.ToString(m.MessageId)] {
-			_, err := w.sqs.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: aws.String(w.queues[queue]), ReceiptHandle: m.ReceiptHandle})
-			w.must(err)
+		if failed[aws.ToString(m.MessageId)] {
+			continue
+		}
+		if _, err := w.sqs.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: aws.String(w.queues[queue]), ReceiptHandle: m.ReceiptHandle}); err != nil {
+			return len(batch), err
 		}
 	}
 	return len(batch), nil
 }
 
-// settle lets everything that goes on come to its end: Okta's deliveries, and the
-// messages in the queues.
+// settle lets everything that goes on come to its end: Okta's deliveries, and the looks
+// at those who are due.
 func (w *world) settle() {
 	w.t.Helper()
 	w.idle()
-	for quiet := 0; quiet < 2; {
-		quiet++
+	eventually(w.t, 5*time.Minute, func() error {
 		for _, queue := range []string{"leavers", "people"} {
-			n, err := w.poll(w.work, queue)
-			w.must(err)
-			if n > 0 {
-				quiet = 0
+			for n := -1; n != 0; {
+				var err error
+				if n, err = w.poll(w.work, queue); err != nil {
+					return err
+				}
 			}
 		}
-	}
+		backlog, err := w.store.Backlog(w.t.Context())
+		if err == nil && backlog.Due+backlog.Working > 0 {
+			_, err = w.wake.invoke(map[string]any{})
+			err = errors.Join(fmt.Errorf("people are left: %+v", backlog), err)
+		}
+		return err
+	})
 }
 
-// scheduled has a function of a schedule run.
+// scheduled has a function of a schedule run, until it is not the stand-in for AWS that
+// was too slow for it.
 func (w *world) scheduled(f *function) {
 	w.t.Helper()
-	if _, err := f.invoke(map[string]any{}); err != nil {
-		w.t.Fatalf("%s: %v", f.handler, err)
-	}
+	eventually(w.t, patience, func() error {
+		failed, err := w.store.Note(w.t.Context(), "sweep-begun")
+		if !errors.Is(err, reconcile.ErrNotFound) {
+			w.must(err)
+		}
+		_, err = f.invoke(map[string]any{})
+		if err == nil || !strings.Contains(err.Error(), "AWS does not answer in time") {
+			w.must(err)
+			return nil
+		}
+		if now, late := w.store.Note(w.t.Context(), "sweep-begun"); late == nil && now != failed {
+			w.mayBegin() // this one
+		}
+		return fmt.Errorf("%s: %w", f.handler, err)
+	})
+}
+
+// mayBegin lets a sweep begin after one that failed, as after some minutes.
+func (w *world) mayBegin() {
+	w.t.Helper()
+	w.must(w.store.SaveNote(w.t.Context(), "sweep-begun", fmt.Sprintf(`{"at":%q,"tries":1}`, time.Now().Add(-6*time.Minute).Format(time.RFC3339))))
 }
 
 // agent gives the live agent of a person. There is never more than one.
@@ -527,6 +651,18 @@ func (w *world) agent(u simokta.User) (simconnect.Agent, bool) {
 
 func parked(a simconnect.Agent) bool {
 	return strings.HasPrefix(a.Tags["connectroster:state"], "suspended ")
+}
+
+// deliver sends a delivery about people who joined the group until it is accepted: on a
+// busy machine the stand-ins are slow, and what cannot be stored in time is refused.
+func (w *world) deliver(people ...string) {
+	w.t.Helper()
+	eventually(w.t, patience, func() error {
+		if status := w.post("/hooks/okta", hookSecret, delivery(people...)); status != http.StatusNoContent {
+			return fmt.Errorf("a delivery was answered %d", status)
+		}
+		return nil
+	})
 }
 
 // post sends a delivery of our own making, and gives the status of the answer.

@@ -217,15 +217,34 @@ func (r *release) document(ctx context.Context) error {
 		}
 		r.pages = append(r.pages, file{"completions/" + name, 0o644, text})
 	}
-	for _, name := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		r.pages = append(r.pages, file{name, 0o644, text})
+	if err := r.papers(); err != nil {
+		return err
 	}
 	slices.SortFunc(r.pages, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return nil
+}
+
+// papers takes what is there to read. The program names pages of docs, and those name
+// files of deploy.
+func (r *release) papers() error {
+	for _, root := range []string{"LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md", "docs", "deploy/systemd", "deploy/kubernetes"} {
+		if err := r.take(root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take puts a file, or all files of a folder, into the archives.
+func (r *release) take(root string) error {
+	return filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		r.pages = append(r.pages, file{filepath.ToSlash(name), 0o644, text})
+		return err
+	})
 }
 
 // build makes the program of one platform. Nothing of the machine goes into it:

@@ -183,3 +183,27 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestPagesOfArchives sees that an archive has what its own pages and its program name.
+func TestPagesOfArchives(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	r := &release{}
+	if err := r.papers(); err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]string{}
+	for _, f := range r.pages {
+		have[f.name] = string(f.text)
+	}
+	for _, name := range []string{"LICENSE", "docs/configuration.md", "docs/okta-by-hand.md", "deploy/systemd/connectroster.service", "deploy/kubernetes/connectroster.yaml"} {
+		if have[name] == "" {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	for _, link := range regexp.MustCompile(`\]\(([a-zA-Z][^):#]*)`).FindAllStringSubmatch(have["README.md"], -1) {
+		within := slices.ContainsFunc(r.pages, func(f file) bool { return f.name == link[1] || strings.HasPrefix(f.name, link[1]+"/") })
+		if !within {
+			t.Errorf("README.md leads to %s, which is not there", link[1])
+		}
+	}
+}

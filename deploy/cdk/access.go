@@ -84,14 +84,19 @@ func connectWrites(l *lock, in instance, part string) []statement {
 	allow("Create", action("CreateUser"), agents, map[string]map[string][]string{"StringEquals": {"aws:RequestTag/" + tagDeployment: {l.Deployment}}})
 	allow("CreateWith", action("CreateUser"), concat(routing, security, hierarchy), nil)
 
-	// Tags are written at creation, at adoption and later. The reference gives
-	// TagResource no aws:ResourceTag, so which agent it is cannot be a condition; what
-	// is written can: our keys and those of the configuration, and no other
-	// deployment's name. UntagResource is not among it: release is for an operator.
+	// Tags are written at creation, at adoption and later. What is written is a
+	// condition: our keys and those of the configuration, and no other deployment's
+	// name. Whose agent it is, is one only where AWS tells it: the reference gives
+	// TagResource no aws:ResourceTag. Then another deployment's agents are out of reach;
+	// nobody's are not, since they can be adopted. UntagResource is not among it:
+	// release is for an operator.
 	allow("Tag", action("TagResource"), agents, map[string]map[string][]string{
 		"ForAllValues:StringEquals": {"aws:TagKeys": in.tagKeys()},
 		"Null":                      {"aws:TagKeys": {"false"}}, // ForAllValues holds of no keys at all
-		"StringEqualsIfExists":      {"aws:RequestTag/" + tagDeployment: {l.Deployment}},
+		"StringEqualsIfExists": {
+			"aws:RequestTag/" + tagDeployment:  {l.Deployment},
+			"aws:ResourceTag/" + tagDeployment: {l.Deployment},
+		},
 	})
 
 	if in.ManagesSkills {

@@ -55,6 +55,9 @@ func TestPolicies(t *testing.T) {
 	of := func(deployment string) map[string][]string {
 		return map[string][]string{"aws:ResourceTag/" + tagDeployment: {deployment}}
 	}
+	rows := func(keys ...string) map[string][]string {
+		return map[string][]string{"dynamodb:LeadingKeys": keys}
+	}
 	keys := func(keys ...string) map[string][]string { return map[string][]string{"aws:TagKeys": keys} }
 	with := func(context map[string][]string, key, value string) map[string][]string {
 		out := maps.Clone(context)
@@ -91,6 +94,9 @@ func TestPolicies(t *testing.T) {
 		{"life", "work", call{"tag as configured and more", "connect:TagResource", on(agent), keys("team", "costcenter")}, false},
 		{"life", "work", call{"tag nothing", "connect:TagResource", on(agent), nil}, false},
 		{"life", "work", call{"give an agent to another deployment", "connect:TagResource", on(agent), with(keys(tagDeployment), "aws:RequestTag/"+tagDeployment, "staging")}, false},
+		{"life", "work", call{"take an agent from another deployment", "connect:TagResource", on(agent), with(with(keys(tagDeployment), "aws:RequestTag/"+tagDeployment, "production"), "aws:ResourceTag/"+tagDeployment, "staging")}, false},
+		{"life", "work", call{"adopt an agent that is nobody's", "connect:TagResource", on(agent), with(keys(tagDeployment), "aws:RequestTag/"+tagDeployment, "production")}, true},
+		{"life", "work", call{"tag an agent of ours", "connect:TagResource", on(agent), with(keys("connectroster:state"), "aws:ResourceTag/"+tagDeployment, "production")}, true},
 		{"life", "work", call{"tag a security profile", "connect:TagResource", on(security("life", "Agent")), keys("connectroster:state")}, false},
 		{"life", "work", call{"tag in another instance", "connect:TagResource", on(other + "/agent/1"), keys("connectroster:state")}, false},
 		{"life", "work", call{"untag", "connect:UntagResource", on(agent), keys("connectroster:owner")}, false},
@@ -157,8 +163,20 @@ func TestPolicies(t *testing.T) {
 		{"several", "work", call{"search there without that role", "connect:SearchUsers", on("arn:aws:connect:us-east-1:123456789012:instance/11111111-2222-3333-4444-666666666666"), nil}, false},
 
 		// The store, the queues, the secrets and the logs.
-		{"life", "hook", call{"store a request", "dynamodb:UpdateItem", on(table), nil}, true},
-		{"life", "hook", call{"store requests at once", "dynamodb:ConditionCheckItem", on(table), nil}, true},
+		{"life", "hook", call{"store a request", "dynamodb:UpdateItem", on(table), rows("people")}, true},
+		{"life", "hook", call{"store requests and facts at once", "dynamodb:PutItem", on(table), rows("people", "fact")}, true},
+		{"life", "hook", call{"read a row that another delivery has changed", "dynamodb:GetItem", on(table), rows("people")}, true},
+		{"life", "hook", call{"read many rows", "dynamodb:BatchGetItem", on(table), rows("people")}, false},
+		{"life", "hook", call{"read whose agents there are", "dynamodb:GetItem", on(table), rows("owner/00u1")}, false},
+		{"life", "hook", call{"read rows of no known key", "dynamodb:GetItem", on(table), nil}, false},
+		{"life", "hook", call{"approve a hold", "dynamodb:UpdateItem", on(table), rows("hold/1")}, false},
+		{"life", "hook", call{"lift the guard", "dynamodb:PutItem", on(table), rows("people", "guard")}, false},
+		{"life", "hook", call{"order something", "dynamodb:PutItem", on(table), rows("note")}, false},
+		{"life", "hook", call{"write the journal", "dynamodb:PutItem", on(table), rows("journal/0")}, false},
+		{"life", "hook", call{"read the journal", "dynamodb:GetItem", on(table), rows("chain/00u1")}, false},
+		{"life", "hook", call{"read everybody", "dynamodb:Query", on(table), rows("people")}, false},
+		{"life", "hook", call{"delete a row", "dynamodb:DeleteItem", on(table), rows("people")}, false},
+		{"life", "hook", call{"ask who is due", "dynamodb:Query", on(table + "/index/open"), rows("people")}, false},
 		{"life", "hook", call{"read all rows", "dynamodb:Scan", on(table), nil}, false},
 		{"life", "work", call{"ask who is due", "dynamodb:Query", on(table + "/index/open"), nil}, true},
 		{"life", "work", call{"delete the table", "dynamodb:DeleteTable", on(table), nil}, false},
@@ -168,6 +186,9 @@ func TestPolicies(t *testing.T) {
 		{"life", "work", call{"take a message", "sqs:ReceiveMessage", on(arnOf("sqs", "connectroster-production.fifo")), nil}, true},
 		{"life", "work", call{"purge", "sqs:PurgeQueue", on(arnOf("sqs", "connectroster-production.fifo")), nil}, false},
 		{"life", "hook", call{"read the secret of the hook", "secretsmanager:GetSecretValue", on(hookSecret), nil}, true},
+		{"life", "hook", call{"read the key for Okta", "secretsmanager:GetSecretValue", on(oktaSecret), nil}, false},
+		{"life", "wake", call{"read the secret of the hook", "secretsmanager:GetSecretValue", on(hookSecret), nil}, false},
+		{"life", "wake", call{"read the key for Okta", "secretsmanager:GetSecretValue", on(oktaSecret), nil}, false},
 		{"life", "work", call{"read the key for Okta", "secretsmanager:GetSecretValue", on(oktaSecret), nil}, true},
 		{"life", "work", call{"read other secrets", "secretsmanager:GetSecretValue", on(arnOf("secretsmanager", "secret:database-Ab12Cd")), nil}, false},
 		{"life", "work", call{"read a secret of a longer name", "secretsmanager:GetSecretValue", on(arnOf("secretsmanager", "secret:connectroster/production/okta-old-Ab12Cd")), nil}, false},
@@ -189,7 +210,7 @@ func TestPoliciesOfSecrets(t *testing.T) {
 		if !e.allows(request{action: "secretsmanager:GetSecretValue", resource: arnOf("secretsmanager", "secret:connectroster/production/hook-aB1cD2")}) {
 			t.Errorf("existing=%s: the hook cannot read its secret", existing)
 		}
-		if !e.allows(request{action: "dynamodb:PutItem", resource: arnOf("dynamodb", "table/connectroster-production")}) {
+		if !e.allows(request{action: "dynamodb:PutItem", resource: arnOf("dynamodb", "table/connectroster-production"), context: map[string][]string{"dynamodb:LeadingKeys": {"people"}}}) {
 			t.Errorf("existing=%s: the hook cannot write", existing)
 		}
 		if n := len(x.of("AWS::SecretsManager::Secret")); (n == 0) != strings.Contains(existing, "hook-secret") {
@@ -215,13 +236,22 @@ func idNamed(t *testing.T, x template, name string) string {
 }
 
 // TestEveryCallIsAllowed reads which operations of AWS the program calls, and asks
-// whether the worker may: so that a new call is not found out in production.
+// whether the worker may: so that a new call is not found out in production. What it does
+// not call no function may.
 func TestEveryCallIsAllowed(t *testing.T) {
-	may := map[string]bool{}
+	may, granted := map[string]bool{}, map[string]bool{}
 	for _, name := range cases {
-		for _, s := range roleOf(t, synth(t, name, nil), workHandler).statements {
-			for _, action := range list(s["Action"]) {
-				may[action.(string)] = true
+		x := synth(t, name, nil)
+		handlers := []string{hookHandler, workHandler, wakeHandler}
+		if x.lock.OktaAPI {
+			handlers = append(handlers, catchupHandler, sweepHandler)
+		}
+		for _, handler := range handlers {
+			for _, s := range roleOf(t, x, handler).statements {
+				for _, action := range list(s["Action"]) {
+					granted[action.(string)] = true
+					may[action.(string)] = may[action.(string)] || handler == workHandler
+				}
 			}
 		}
 	}
@@ -235,8 +265,8 @@ func TestEveryCallIsAllowed(t *testing.T) {
 			"UntagResource": nil, // release, by an operator with credentials of their own
 		}},
 		{"internal/awsstore", "dynamodb", regexp.MustCompile(`\bdb\.([A-Z]\w+)\(ctx`), 6, map[string][]string{
-			"TransactWriteItems": {"ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"}, "TransactGetItems": {"GetItem"},
-			"BatchWriteItem": {"BatchWriteItem"},
+			"TransactWriteItems": {"DeleteItem", "PutItem", "UpdateItem"}, "TransactGetItems": {"GetItem"},
+			"BatchWriteItem": {"BatchWriteItem"}, "DescribeTable": nil, // by commands, with credentials of an operator
 		}},
 		{"internal/awsstore", "sqs", regexp.MustCompile(`\bapi\.([A-Z]\w+)\(ctx`), 2, map[string][]string{
 			"GetCallerIdentity": nil, // needs no permission
@@ -263,16 +293,43 @@ func TestEveryCallIsAllowed(t *testing.T) {
 		if len(found) < c.least {
 			t.Errorf("%s calls %d operations of %s, so this test looks in the wrong place", c.folder, len(found), c.service)
 		}
+		called := map[string]bool{}
 		for operation := range found {
 			actions, other := c.means[operation]
 			if !other {
 				actions = []string{operation}
 			}
 			for _, action := range actions {
+				called[c.service+":"+action] = true
 				if !may[c.service+":"+action] {
 					t.Errorf("%s calls %s, and the worker may not %s:%s", c.folder, operation, c.service, action)
 				}
 			}
 		}
+		for action := range granted {
+			if strings.HasPrefix(action, c.service+":") && c.service != "sqs" && !called[action] { // Lambda itself takes the messages
+				t.Errorf("a function may %s, which %s never calls", action, c.folder)
+			}
+		}
+	}
+}
+
+// TestTagsOfAgents: the keys that a role may write are those that the program writes. Its
+// source is read, since it belongs to another module.
+func TestTagsOfAgents(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "internal", "connect", "tags.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `ours = "`+tagPrefix+`"`) {
+		t.Errorf("internal/connect does not begin its keys with %q", tagPrefix)
+	}
+	var written []string
+	for _, m := range regexp.MustCompile(`\bours \+ "([^"]+)"`).FindAllStringSubmatch(string(text), -1) {
+		written = append(written, m[1])
+	}
+	if may := sorted(slices.Clone(agentTags)); !slices.Equal(sorted(written), may) {
+		t.Errorf("internal/connect writes tags of the keys %v, and the role may write %v", written, may)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
@@ -51,10 +52,19 @@ func (s *stack) addAPI() {
 	log := awslogs.NewLogGroup(s.Stack, jsii.String("ApiLog"), &awslogs.LogGroupProps{
 		LogGroupName: jsii.String("/aws/vendedlogs/connectroster/" + s.lock.Deployment + "/api"), Retention: logRetention(s.logDays), RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
-	format, err := json.Marshal(accessLog)
+	fields := maps.Clone(accessLog)
+	fields[metricDimension] = s.lock.Deployment
+	format, err := json.Marshal(fields)
 	if err != nil {
 		panic(err) // it holds text alone
 	}
+	// What the gateway takes no more, since there is too much of it, never comes to the
+	// function, which counts the other deliveries that are lost.
+	log.AddMetricFilter(jsii.String("Throttled"), &awslogs.MetricFilterOptions{
+		FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.status"), jsii.String("="), jsii.String("429")),
+		MetricNamespace: jsii.String(metricNamespace), MetricName: jsii.String(metricRefused), MetricValue: jsii.String("1"),
+		Dimensions: &map[string]*string{metricDimension: jsii.String("$." + metricDimension)},
+	})
 	stage.Node().DefaultChild().(awsapigatewayv2.CfnStage).SetAccessLogSettings(&awsapigatewayv2.CfnStage_AccessLogSettingsProperty{
 		DestinationArn: log.LogGroupArn(), Format: jsii.String(string(format)),
 	})

@@ -63,18 +63,19 @@ func (s *stack) addFunctions() {
 	code := awslambda.Code_FromAsset(jsii.String(s.assets), &awss3assets.AssetOptions{})
 	table := []string{*s.table.TableArn(), *s.table.TableArn() + "/index/" + tableIndex}
 	rows := statement{sid: "Rows", resources: table, actions: []string{
-		"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem",
-		"dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+		"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
 	}}
-	look := statement{sid: "Table", resources: table[:1], actions: []string{"dynamodb:DescribeTable"}}
 	send := statement{sid: "Wake", resources: []string{*s.leavers.QueueArn(), *s.rest.QueueArn()}, actions: []string{"sqs:GetQueueUrl", "sqs:SendMessage"}}
-	secrets := statement{sid: "Secrets", resources: s.secretARNs(), actions: []string{"secretsmanager:GetSecretValue"}}
+	secret := func(names []string) statement {
+		return statement{sid: "Secrets", resources: s.secretARNs(names), actions: []string{"secretsmanager:GetSecretValue"}}
+	}
+	secrets := secret(s.lock.Secrets)
 
 	s.hook = s.function(code, shape{id: "Hook", handler: hookHandler, what: "takes Okta's deliveries and stores them", seconds: 10, memory: 512})
-	allow(s.hook.role, rows, look, send, secrets)
+	allow(s.hook.role, hookRows(table[:1]), send, secret(s.lock.Hook))
 
 	s.work = s.function(code, shape{id: "Work", handler: workHandler, what: "looks at people and makes their agents right", seconds: workSeconds, memory: 512, reserved: workers})
-	allow(s.work.role, rows, look, send, secrets)
+	allow(s.work.role, rows, send, secrets)
 	allow(s.work.role, connectAccess(s.lock, true)...)
 	for _, q := range []queue{s.leavers, s.rest} {
 		s.work.AddEventSource(awslambdaeventsources.NewSqsEventSource(q.Queue, &awslambdaeventsources.SqsEventSourceProps{
@@ -83,22 +84,37 @@ func (s *stack) addFunctions() {
 	}
 
 	s.wake = s.function(code, shape{id: "Wake", handler: wakeHandler, what: "wakes workers for people who are due", seconds: 50, memory: 256, reserved: 1})
-	allow(s.wake.role, rows, look, send, secrets)
+	allow(s.wake.role, rows, send)
 	s.schedule("WakeEvery", s.wake, 1)
 
 	if !s.lock.OktaAPI {
 		return // there is nothing to catch up with and nothing to sweep
 	}
 	s.catchup = s.function(code, shape{id: "CatchUp", handler: catchupHandler, what: "reads Okta's System Log for what no delivery told", seconds: 50, memory: 256, reserved: 1})
-	allow(s.catchup.role, rows, look, send, secrets)
+	allow(s.catchup.role, rows, send, secrets)
 	s.schedule("CatchUpEvery", s.catchup, 1)
 
 	s.sweep = s.function(code, shape{id: "Sweep", handler: sweepHandler, what: "looks at everybody", seconds: sweepMinutes * 60, memory: 512, reserved: 1})
-	allow(s.sweep.role, rows, look, send, secrets)
+	allow(s.sweep.role, rows, send, secrets)
 	allow(s.sweep.role, connectAccess(s.lock, false)...)
 	// Whether it is time the function decides, by the configuration and by what is
 	// owed; so it is asked as often as it may last.
 	s.schedule("SweepEvery", s.sweep, sweepMinutes)
+}
+
+// hookRows is what the one function that the internet calls may do in the table: store
+// requests, what deliveries told, and the sign that the table takes them. Holds, stays,
+// orders, the index of agents and the journal are not for it. IAM is told the partitions
+// of a call; see internal/awsstore/keys.go.
+func hookRows(table []string) statement {
+	return statement{
+		sid: "Rows", resources: table,
+		actions: []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+		conditions: map[string]map[string][]string{
+			"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": {"people", "fact", "probe"}},
+			"Null":                      {"dynamodb:LeadingKeys": {"false"}}, // ForAllValues holds of no keys at all
+		},
+	}
 }
 
 func (s *stack) function(code awslambda.Code, in shape) function {

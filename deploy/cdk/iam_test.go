@@ -120,7 +120,10 @@ func roleOf(t *testing.T, x template, handler string) iam {
 		}
 		role := list(f.Properties["Role"].(map[string]any)["Fn::GetAtt"])[0].(string)
 		var out iam
-		for _, policy := range x.of("AWS::IAM::Policy") {
+		for _, policy := range x.Resources {
+			if policy.Type != "AWS::IAM::Policy" && policy.Type != "AWS::IAM::ManagedPolicy" {
+				continue
+			}
 			for _, r := range list(policy.Properties["Roles"]) {
 				if r.(map[string]any)["Ref"] == role {
 					for _, s := range statements(policy.Properties["PolicyDocument"]) {

@@ -34,6 +34,7 @@ type settings struct {
 	// they run all the same, and compete with the other functions of the account.
 	reserve    bool
 	logDays    float64
+	quietDays  float64 // for how many days Okta may deliver nothing
 	alarmMail  string
 	alarmTopic string // an ARN
 }
@@ -42,7 +43,11 @@ const (
 	defaultStack  = "OktaConnectorStack" // as the AWS sample calls it
 	defaultConfig = "../../connectroster.yaml"
 	defaultAssets = "../../bin/lambda"
-	lockName      = "connectroster.lock.json"
+
+	defaultLogDays   = "30"
+	defaultQuietDays = "1"
+
+	lockName = "connectroster.lock.json"
 )
 
 // settingsFrom reads the settings from the context of the CDK, which is what -c
@@ -62,8 +67,11 @@ func settingsFrom(context func(string) string) (*settings, error) {
 	if s.reserve, err = strconv.ParseBool(get("reserve", "true")); err != nil {
 		return nil, fmt.Errorf("-c reserve=%s: want true or false", get("reserve", ""))
 	}
-	if s.logDays, err = strconv.ParseFloat(get("log-days", "30"), 64); err != nil || !slices.Contains(logDays, s.logDays) {
+	if s.logDays, err = strconv.ParseFloat(get("log-days", defaultLogDays), 64); err != nil || !slices.Contains(logDays, s.logDays) {
 		return nil, fmt.Errorf("-c log-days=%s: want one of %v", get("log-days", ""), logDays)
+	}
+	if s.quietDays, err = strconv.ParseFloat(get("quiet-days", defaultQuietDays), 64); err != nil || !slices.Contains([]float64{1, 2, 3, 4, 5, 6, 7}, s.quietDays) {
+		return nil, fmt.Errorf("-c quiet-days=%s: want 1 to 7", get("quiet-days", ""))
 	}
 	if text := get("existing", ""); text != "" {
 		s.existing = strings.Split(text, ",")
@@ -82,6 +90,22 @@ func settingsFrom(context func(string) string) (*settings, error) {
 		return nil, err
 	}
 	return s, s.findAssets(context("assets"), text)
+}
+
+// choices writes what differs from what a deployment is without being told, as start.sh
+// reads it. No value has a space.
+func (s *settings) choices() string {
+	var out []string
+	add := func(key, value, otherwise string) {
+		if value != otherwise {
+			out = append(out, key+"="+value)
+		}
+	}
+	add("alarm-mail", s.alarmMail, "")
+	add("alarm-topic", s.alarmTopic, "")
+	add("quiet-days", strconv.FormatFloat(s.quietDays, 'f', -1, 64), defaultQuietDays)
+	add("log-days", strconv.FormatFloat(s.logDays, 'f', -1, 64), defaultLogDays)
+	return strings.Join(out, " ")
 }
 
 // findAssets checks what was built, so that a deployment does not fail at its first
@@ -108,8 +132,10 @@ func (s *settings) findAssets(path string, config []byte) error {
 		defer func() { _ = z.Close() }()
 		open = func(name string) (io.ReadCloser, error) { return z.Open(name) }
 	}
-	if program, err := os.Stat(filepath.Join(s.assets, "bootstrap")); err == nil && program.Mode()&0o111 == 0 {
-		return fmt.Errorf("the functions %s: bootstrap is not executable: chmod +x it", s.assets)
+	if info.IsDir() {
+		if err := checkModes(s.assets); err != nil {
+			return fmt.Errorf("the functions %s: %w", s.assets, err)
+		}
 	}
 	if err := checkProgram(open); err != nil {
 		return fmt.Errorf("the functions %s: %w", s.assets, err)
@@ -127,6 +153,28 @@ func (s *settings) findAssets(path string, config []byte) error {
 		return fmt.Errorf("the functions %s hold another %s than the one that was locked: copy it there anew", s.assets, s.lock.Config.Name)
 	}
 	return nil
+}
+
+// checkModes makes sure that Lambda can read the files of a folder and run the program:
+// they keep their modes on the way there.
+// Source: AWS Lambda Developer Guide, "Deploying Lambda functions as .zip file archives",
+// setting permissions.
+func checkModes(dir string) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return err
+		case entry.Name() == "bootstrap" && info.Mode()&0o005 != 0o005:
+			return errors.New("bootstrap must be executable for everybody, since Lambda runs it as another user: chmod 755 it")
+		case info.Mode()&0o004 == 0:
+			return fmt.Errorf("%s must be readable for everybody, since Lambda reads it as another user: chmod 644 it", entry.Name())
+		}
+		return nil
+	})
 }
 
 // checkProgram makes sure that the program runs where Lambda runs it.
@@ -181,6 +229,7 @@ type lock struct {
 	Deletes   bool       `json:"deletes"`
 	Contacts  bool       `json:"waits_for_contacts"`
 	Secrets   []string   `json:"secrets"`
+	Hook      []string   `json:"hook_secrets"`
 	Elsewhere []string   `json:"secrets_elsewhere"`
 	Store     store      `json:"store"`
 	Instances []instance `json:"instances"`
@@ -225,6 +274,10 @@ var (
 	idOf         = regexp.MustCompile(`^[0-9A-Za-z-]{1,100}$`)
 )
 
+// functionName is how long the name of a function may be. Source: AWS Lambda API,
+// CreateFunction.
+const functionName = 64
+
 // readLock reads the lock of a configuration.
 func readLock(path string, config []byte) (*lock, error) {
 	const again = "write it anew with: connectroster catalog --lock"
@@ -240,14 +293,18 @@ func readLock(path string, config []byte) (*lock, error) {
 	}
 	sum := sha256.Sum256(config)
 	switch {
-	case l.Version != 1:
-		return nil, fmt.Errorf("the lock %s has the version %d, and this deployment reads 1; %s", path, l.Version, again)
+	case l.Version != 2:
+		return nil, fmt.Errorf("the lock %s has the version %d, and this deployment reads 2; %s", path, l.Version, again)
 	case l.Config.SHA256 != hex.EncodeToString(sum[:]):
 		return nil, fmt.Errorf("the lock %s belongs to another state of the configuration; %s", path, again)
 	case !deploymentOf.MatchString(l.Deployment), len(l.Instances) == 0:
 		return nil, fmt.Errorf("the lock %s is not whole; %s", path, again)
-	case !slices.Contains(l.Secrets, l.hookSecret()):
+	case !slices.Contains(l.Hook, l.hookSecret()):
 		return nil, fmt.Errorf("the configuration does not name the secret that this deployment makes for the event hook; write\n  okta: {hook: {secrets: [\"secretsmanager:%s\"]}}\nand lock it anew", l.hookSecret())
+	}
+	if name := l.resource("-" + catchupHandler); len(name) > functionName {
+		return nil, fmt.Errorf("the name %s of the deployment is too long: a function would be called %s, and Lambda takes %d characters; choose one of %d at most, and lock it anew",
+			l.Deployment, name, functionName, functionName-len(name)+len(l.Deployment))
 	}
 	if len(l.Elsewhere) > 0 {
 		return nil, fmt.Errorf("the functions cannot look up the secrets %s: put them into Secrets Manager, refer to them as secretsmanager:NAME, and lock the configuration anew", strings.Join(l.Elsewhere, ", "))

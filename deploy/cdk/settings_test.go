@@ -30,14 +30,15 @@ func TestSettingsRefused(t *testing.T) {
 		"no configuration":               {context: map[string]string{"config": "nowhere.yaml"}, want: "name another with -c config=PATH"},
 		"no lock":                        {lock: "-", want: "connectroster catalog --lock"},
 		"a lock of another state":        {config: config + "# changed\n", want: "belongs to another state of the configuration"},
-		"a lock of another version":      {lock: strings.Replace(locked, `"version": 1`, `"version": 2`, 1), want: "has the version 2"},
-		"a lock with more in it":         {lock: strings.Replace(locked, `"version": 1`, `"version": 1, "extra": 1`, 1), want: `unknown field "extra"`},
+		"a lock of another version":      {lock: strings.Replace(locked, `"version": 2`, `"version": 1`, 1), want: "has the version 1"},
+		"a lock with more in it":         {lock: strings.Replace(locked, `"version": 2`, `"version": 2, "extra": 1`, 1), want: `unknown field "extra"`},
 		"a lock that breaks off":         {lock: locked[:200], want: "write it anew"},
 		"an id that means all":           {lock: strings.Replace(locked, `"id": "693f30bc-9778-54cf-90be-31718d896e38"`, `"id": "*"`, 1), want: `"*" is not an id`},
 		"an instance that means all":     {lock: strings.Replace(locked, ":instance/11111111-2222-3333-4444-555555555555", ":instance/*", 1), want: "is not its ARN"},
 		"a tag that means all":           {lock: strings.Replace(locked, `"tags": []`, `"tags": ["*"]`, 1), want: "cannot stand in a policy"},
 		"a name that means all":          {lock: strings.Replace(locked, `"deployment": "production"`, `"deployment": "*"`, 1), want: "is not whole"},
-		"another secret of the hook":     {lock: strings.Replace(locked, `"connectroster/production/hook"`, `"mine"`, 1), want: "does not name the secret that this deployment makes"},
+		"a name that is too long":        {lock: strings.ReplaceAll(locked, "production", strings.Repeat("p", 43)), want: "is too long: a function would be called"},
+		"another secret of the hook":     {lock: strings.Replace(locked, `"connectroster/production/hook"`, `"mine"`, -1), want: "does not name the secret that this deployment makes"},
 		"a secret of this machine":       {lock: strings.Replace(locked, `"secrets_elsewhere": []`, `"secrets_elsewhere": ["env:OKTA_API_TOKEN"]`, 1), want: "cannot look up the secrets env:OKTA_API_TOKEN"},
 		"a profile of this machine":      {lock: strings.Replace(locked, `"profile": ""`, `"profile": "mine"`, 1), want: "names the profile mine, which functions do not have"},
 		"a store in a file":              {lock: strings.Replace(locked, `"table": "connectroster-production"`, `"table": ""`, 1), want: "write\n  store: {aws: {table: connectroster-production, leavers_queue: connectroster-production-leavers.fifo, queue: connectroster-production.fifo}}"},
@@ -46,6 +47,8 @@ func TestSettingsRefused(t *testing.T) {
 		"no truth value":                 {context: map[string]string{"reserve": "perhaps"}, want: "want true or false"},
 		"days that no log is kept":       {context: map[string]string{"log-days": "8"}, want: "want one of"},
 		"days that are none":             {context: map[string]string{"log-days": "x"}, want: "want one of"},
+		"more than a week":               {context: map[string]string{"quiet-days": "8"}, want: "want 1 to 7"},
+		"half a day":                     {context: map[string]string{"quiet-days": "0.5"}, want: "want 1 to 7"},
 		"an unknown resource":            {context: map[string]string{"existing": "table,queue"}, want: "want table, hook-secret or both"},
 		"functions that are not there":   {context: map[string]string{"assets": "nowhere"}, want: "the functions are not built"},
 		"functions that are a text file": {context: map[string]string{"assets": "cdk.json"}, want: "neither a folder nor a zip file"},
@@ -66,7 +69,17 @@ func TestSettingsRefused(t *testing.T) {
 			if err := os.Chmod(filepath.Join(dir, "bootstrap"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-		}, want: "chmod +x"},
+		}, want: "bootstrap must be executable for everybody, since Lambda runs it as another user: chmod 755 it"},
+		"a program for its owner": {change: func(t *testing.T, dir string) {
+			if err := os.Chmod(filepath.Join(dir, "bootstrap"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, want: "chmod 755 it"},
+		"a configuration for its owner": {change: func(t *testing.T, dir string) {
+			if err := os.Chmod(filepath.Join(dir, "connectroster.yaml"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, want: "connectroster.yaml must be readable for everybody, since Lambda reads it as another user: chmod 644 it"},
 		"functions without the configuration": {change: func(t *testing.T, dir string) {
 			if err := os.Remove(filepath.Join(dir, "connectroster.yaml")); err != nil {
 				t.Fatal(err)
@@ -152,7 +165,12 @@ func TestStandIn(t *testing.T) {
 
 // TestSmallAccount: an account that may run ten functions at once can reserve none.
 func TestSmallAccount(t *testing.T) {
-	x := synth(t, "life", map[string]string{"reserve": "false", "stack": "Second", "log-days": "90"})
+	x := synth(t, "life", map[string]string{"reserve": "false", "stack": "Second", "log-days": "90", "quiet-days": "3"})
+	for id, r := range x.of("AWS::CloudWatch::Alarm") {
+		if strings.HasPrefix(id, "NoEvents") && r.Properties["EvaluationPeriods"] != 3.0 {
+			t.Errorf("%s waits for %v days", id, r.Properties["EvaluationPeriods"])
+		}
+	}
 	for id, r := range x.of("AWS::Lambda::Function") {
 		if r.Properties["ReservedConcurrentExecutions"] != nil {
 			t.Errorf("%s reserves %v", id, r.Properties["ReservedConcurrentExecutions"])
@@ -165,9 +183,25 @@ func TestSmallAccount(t *testing.T) {
 	}
 }
 
+// TestChoices: the stack tells what it was told, for the next run of start.sh, and
+// nothing where that is what it would be anyway.
+func TestChoices(t *testing.T) {
+	x := synth(t, "life", map[string]string{"log-days": "90", "quiet-days": "3", "alarm-mail": "on-call@example.com"})
+	if got, want := x.Outputs["Choices"]["Value"], "alarm-mail=on-call@example.com quiet-days=3 log-days=90"; got != want {
+		t.Errorf("the choices are %v, want %s", got, want)
+	}
+	if got, told := synth(t, "hook-only", nil).Outputs["Choices"]; told {
+		t.Errorf("the choices are %v where nothing was chosen", got)
+	}
+}
+
 func overwrite(t *testing.T, path string, text []byte) {
 	t.Helper()
-	if err := os.WriteFile(path, text, 0o755); err != nil {
+	err := os.WriteFile(path, text, 0o755)
+	if err == nil {
+		err = os.Chmod(path, 0o755) // whatever the umask is
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

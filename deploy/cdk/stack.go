@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -52,6 +53,9 @@ func newStack(scope constructs.Construct, in *settings) *stack {
 	s.addFunctions()
 	s.addAPI()
 	s.addWatch()
+	if text := in.choices(); text != "" {
+		s.output("Choices", jsii.String(text), "What start.sh was told by flags, so that its next run need not be")
+	}
 	if !in.built {
 		s.refuseStandIn()
 	}
@@ -162,9 +166,37 @@ func (s *stack) output(name string, value *string, what string) {
 	awscdk.NewCfnOutput(s.Stack, jsii.String(name), &awscdk.CfnOutputProps{Value: value, Description: jsii.String(what)})
 }
 
+// statementMost is how many characters the resources of one statement may have. IAM
+// takes 6,144 of a managed policy. The CDK moves what is too much for a role into such
+// policies, but moves statements as they are; small ones leave less room unused.
+const statementMost = 1500
+
+// parts divides a statement with many resources into several, which allow the same.
+func (in statement) parts() []statement {
+	var out []statement
+	length := statementMost
+	for _, resource := range in.resources {
+		written := len(resource) + len(`"",`)
+		if length += written; length > statementMost {
+			part := in
+			if part.resources, length = nil, written; len(out) > 0 {
+				part.sid += strconv.Itoa(len(out) + 1)
+			}
+			out = append(out, part)
+		}
+		last := &out[len(out)-1]
+		last.resources = append(last.resources, resource)
+	}
+	return out
+}
+
 // allow gives a role what the statements say.
 func allow(role awsiam.Role, statements ...statement) {
+	var all []statement
 	for _, in := range statements {
+		all = append(all, in.parts()...)
+	}
+	for _, in := range all {
 		conditions := map[string]any{}
 		for operator, keys := range in.conditions {
 			values := map[string]any{}
@@ -194,11 +226,11 @@ func (s *stack) arn(service, resource string) string {
 	return *s.FormatArn(&awscdk.ArnComponents{Service: jsii.String(service), Resource: jsii.String(resource), ArnFormat: awscdk.ArnFormat_NO_RESOURCE_NAME})
 }
 
-// secretARNs gives the ARNs of the secrets that the configuration names. Secrets
+// secretARNs gives the ARNs of secrets that the configuration names. Secrets
 // Manager puts six characters of its own behind a name.
-func (s *stack) secretARNs() []string {
+func (s *stack) secretARNs(names []string) []string {
 	var out []string
-	for _, name := range s.lock.Secrets {
+	for _, name := range names {
 		switch {
 		case name == s.lock.hookSecret() && !s.exists("hook-secret"):
 			out = append(out, *s.hookSecret.SecretArn())

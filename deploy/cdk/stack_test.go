@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,9 +60,7 @@ func assetsOf(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	for file, text := range map[string][]byte{"bootstrap": armProgram(), "connectroster.yaml": config} {
-		if err := os.WriteFile(filepath.Join(dir, file), text, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		overwrite(t, filepath.Join(dir, file), text)
 	}
 	return dir
 }
@@ -199,6 +198,8 @@ func TestAssertions(t *testing.T) {
 			for what, check := range map[string]func(*testing.T, template){
 				"nothing is public":               nothingPublic,
 				"no wildcard action":              noWildcards,
+				"every star has its reason":       starsExplained,
+				"everything bears the name":       named,
 				"everything at rest is encrypted": encrypted,
 				"what is kept is retained":        retained,
 				"every queue has a dead queue":    deadQueues,
@@ -269,6 +270,85 @@ func noWildcards(t *testing.T, x template) {
 	}
 	if n < 20 {
 		t.Errorf("only %d actions were found, so this test looks in the wrong place", n)
+	}
+}
+
+// stars are the resources of which a part is open, and why. The actions on them are
+// told apart by TestPolicies.
+var stars = []struct{ ends, why string }{
+	{"/agent/*", "the ids of agents are not known before they are made"},
+	{"/agent-state/*", "statuses are listed by a type of resource that stands for all of them"},
+	{"/transfer-destination/*", "whose a quick connect is, no ARN says"},
+	{"/routing-profile/*", "a rule derives it, as the lock says"},
+	{"/agent-group/*", "a rule derives it, as the lock says"},
+	{":*", "the streams of one log group, or the versions of one function"},
+	{"-??????", "Secrets Manager puts six characters of its own behind a name"},
+}
+
+// starsExplained: a part of a resource is open where there is a reason, and within
+// what belongs to this deployment or its instance.
+func starsExplained(t *testing.T, x template) {
+	n := 0
+	for id, statements := range allowed(x) {
+		if kind := x.Resources[id].Type; kind != "AWS::IAM::Policy" && kind != "AWS::IAM::ManagedPolicy" {
+			continue
+		}
+		for _, s := range statements {
+			for _, on := range list(x.resolve(s["Resource"])) {
+				resource := on.(string)
+				if !strings.ContainsAny(resource, "*?") || resource == "*" { // which noWildcards looks at
+					continue
+				}
+				n++
+				known := slices.IndexFunc(stars, func(star struct{ ends, why string }) bool { return strings.HasSuffix(resource, star.ends) })
+				if known < 0 {
+					t.Errorf("%s allows %v on %s, and nobody says why", id, s["Action"], resource)
+					continue
+				}
+				rest := strings.TrimSuffix(resource, stars[known].ends)
+				ours := slices.ContainsFunc(x.lock.Instances, func(in instance) bool {
+					switch stars[known].ends {
+					case "/routing-profile/*":
+						return rest == in.ARN && len(in.OpenRouting) > 0
+					case "/agent-group/*":
+						return rest == in.ARN && len(in.OpenHierarchy) > 0
+					}
+					return rest == in.ARN
+				})
+				of := strings.Contains(rest, "connectroster/"+x.lock.Deployment+"/") || strings.HasSuffix(rest, "function:"+x.lock.resource("-"+rest[strings.LastIndexByte(rest, '-')+1:]))
+				if strings.ContainsAny(rest, "*?") || !ours && !of {
+					t.Errorf("%s allows %v on %s, which is more than is this deployment's", id, s["Action"], resource)
+				}
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d open resources were found, so this test looks in the wrong place", n)
+	}
+}
+
+// named: cleanup.sh deletes, and start.sh takes over, what bears the name of the
+// deployment.
+func named(t *testing.T, x template) {
+	for _, kind := range []string{
+		"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::IAM::Role", "AWS::SNS::Topic",
+		"AWS::ApiGatewayV2::Api",
+	} {
+		if len(x.of(kind)) == 0 {
+			t.Errorf("there is no %s", kind)
+		}
+		for id, r := range x.of(kind) {
+			got, _ := r.Properties["Tags"].(map[string]any)
+			if got == nil {
+				got = map[string]any{}
+				for _, tag := range list(r.Properties["Tags"]) {
+					got[fmt.Sprint(tag.(map[string]any)["Key"])] = tag.(map[string]any)["Value"]
+				}
+			}
+			if got[tagDeployment] != x.lock.Deployment {
+				t.Errorf("%s bears %v", id, got)
+			}
+		}
 	}
 }
 
@@ -471,22 +551,83 @@ func logs(t *testing.T, x template) {
 	}
 }
 
+// watched is what alarms go off at: the metric, how it is added up for how long, the
+// threshold, for how many of these times, and what it means that nothing is told. Each
+// must do for a company with an event in an hour and for one with one in a second.
+var watched = map[string]string{
+	"LeaversDead":       "ApproximateNumberOfMessagesVisible Maximum 300 >= 1, 1 times, ignore",
+	"PeopleDead":        "ApproximateNumberOfMessagesVisible Maximum 300 >= 1, 1 times, ignore",
+	"DeadLetters":       "dead_letters Maximum 300 >= 1, 1 times, ignore",
+	"HoldsWait":         "holds_waiting Maximum 300 >= 1, 1 times, ignore",
+	"OldestRequest":     "oldest_request_seconds Maximum 300 >= 1800, 3 times, breaching",
+	"CatchUpLag":        "catch_up_lag_seconds Maximum 300 >= 900, 3 times, breaching",
+	"NoEvents":          "events_accepted Sum 86400 < 1, 1 times, breaching",
+	"RefusedDeliveries": "deliveries_refused Sum 3600 >= 1, 1 times, notBreaching",
+	"Hook4xx":           "4xx Sum 300 >= 1000, 1 times, notBreaching",
+	"Hook5xx":           "5xx Sum 300 >= 1, 1 times, notBreaching",
+	"RunsFail":          "NumberOfMessagesSent Sum 3600 >= 3, 1 times, notBreaching",
+	"HookFails":         "Errors Sum 300 >= 3, 2 times, notBreaching",
+	"WorkFails":         "Errors Sum 300 >= 3, 2 times, notBreaching",
+	"WakeFails":         "Errors Sum 300 >= 3, 2 times, notBreaching",
+	"CatchUpFails":      "Errors Sum 300 >= 3, 2 times, notBreaching",
+	"SweepFails":        "Errors Sum 10800 >= 2, 1 times, notBreaching", // no more often than once an hour
+}
+
 func alarms(t *testing.T, x template) {
 	all := x.of("AWS::CloudWatch::Alarm")
-	want := 9 + len(x.of("AWS::Lambda::Function"))
-	if x.lock.OktaAPI {
-		want++
+	found := map[string]string{}
+	for id, r := range all {
+		p := r.Properties
+		sign := map[any]string{"GreaterThanOrEqualToThreshold": ">=", "LessThanThreshold": "<"}[p["ComparisonOperator"]]
+		found[id[:strings.LastIndex(id, "Alarm")]] = fmt.Sprintf("%v %v %v %s %v, %v times, %v", p["MetricName"], p["Statistic"], p["Period"], sign, p["Threshold"], p["EvaluationPeriods"], p["TreatMissingData"])
+		// CloudWatch looks back a week, and a day at periods below an hour.
+		if back := p["Period"].(float64) * p["EvaluationPeriods"].(float64); back > 7*86400 || p["Period"].(float64) < 3600 && back > 86400 {
+			t.Errorf("%s looks back %v s", id, back)
+		}
 	}
-	if len(all) != want {
-		t.Errorf("%d alarms, want %d", len(all), want)
+	want := maps.Clone(watched)
+	if !x.lock.OktaAPI {
+		for _, id := range []string{"CatchUpLag", "CatchUpFails", "SweepFails"} {
+			delete(want, id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(want)) {
+		if found[id] != want[id] {
+			t.Errorf("%s: %q, want %q", id, found[id], want[id])
+		}
+	}
+	if len(found) != len(want) {
+		t.Errorf("there are the alarms %q, want %q", slices.Sorted(maps.Keys(found)), slices.Sorted(maps.Keys(want)))
+	}
+	// Whom the gateway itself turns away counts as refused.
+	filters := x.of("AWS::Logs::MetricFilter")
+	for id, r := range filters {
+		got := fmt.Sprint(r.Properties["FilterPattern"], r.Properties["MetricTransformations"])
+		if want := `{ $.status = "429" }[map[Dimensions:[map[Key:deployment Value:$.deployment]] MetricName:deliveries_refused MetricNamespace:connectroster MetricValue:1]]`; got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
+	if len(filters) != 1 {
+		t.Errorf("%d filters of the access log", len(filters))
 	}
 	for id, r := range all {
-		if len(list(r.Properties["AlarmActions"])) != 1 || r.Properties["AlarmDescription"] == nil {
-			t.Errorf("%s tells nobody or nothing", id)
+		what, _ := r.Properties["AlarmDescription"].(string)
+		if code := id[:strings.LastIndex(id, "Alarm")]; len(list(r.Properties["AlarmActions"])) != 1 || !strings.HasSuffix(what, " ["+code+"]") {
+			t.Errorf("%s tells nobody, or not what connectroster help knows it by: %q", id, what)
 		}
 	}
 	if len(x.of("AWS::CloudWatch::Dashboard")) != 1 || len(x.of("AWS::SNS::Topic")) != 1 {
 		t.Error("no dashboard or no topic")
+	}
+	// A topic with a policy takes what that says and no more, so alarms have to be in it.
+	ofAccount := `map[StringEquals:map[aws:SourceAccount:map[Ref:AWS::AccountId]]]`
+	for id, r := range x.of("AWS::SNS::TopicPolicy") {
+		if !slices.ContainsFunc(statements(r.Properties["PolicyDocument"]), func(s map[string]any) bool {
+			principal, _ := s["Principal"].(map[string]any)
+			return s["Effect"] == "Allow" && s["Action"] == "sns:Publish" && principal["Service"] == "cloudwatch.amazonaws.com" && fmt.Sprint(s["Condition"]) == ofAccount
+		}) {
+			t.Errorf("%s: no alarm of this account may tell the topic", id)
+		}
 	}
 }
 
@@ -550,7 +691,7 @@ func TestNamesOfLambda(t *testing.T) {
 	}
 	for _, name := range []string{
 		hookHandler, workHandler, catchupHandler, sweepHandler, wakeHandler, configVariable, workersVariable, metricNamespace, metricDimension,
-		metricEvents, metricHolds, metricOldest, metricCatchUpLag, metricDead, metricChanges, metricRefusals, metricThrottled,
+		metricEvents, metricRefused, metricHolds, metricOldest, metricCatchUpLag, metricDead, metricChanges, metricRefusals, metricThrottled,
 	} {
 		if !strings.Contains(source.String(), `"`+name+`"`) {
 			t.Errorf("cmd/lambda does not know %q", name)

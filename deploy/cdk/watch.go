@@ -4,6 +4,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
@@ -28,6 +29,7 @@ const (
 	metricDimension = "deployment"
 
 	metricEvents     = "events_accepted"
+	metricRefused    = "deliveries_refused"
 	metricHolds      = "holds_waiting"
 	metricOldest     = "oldest_request_seconds"
 	metricCatchUpLag = "catch_up_lag_seconds"
@@ -46,31 +48,50 @@ func (s *stack) addWatch() {
 			DimensionsMap: &map[string]*string{metricDimension: jsii.String(s.lock.Deployment)},
 		})
 	}
+	hours := func(n float64) awscdk.Duration { return awscdk.Duration_Hours(jsii.Number(n)) }
 	waiting := func(q interface {
 		MetricApproximateNumberOfMessagesVisible(*awscloudwatch.MetricOptions) awscloudwatch.Metric
 	}) awscloudwatch.Metric {
 		return q.MetricApproximateNumberOfMessagesVisible(&awscloudwatch.MetricOptions{Period: minutes(5), Statistic: jsii.String("Maximum")})
 	}
-	quiet, missing := awscloudwatch.TreatMissingData_NOT_BREACHING, awscloudwatch.TreatMissingData_BREACHING
+	// What is not told counts as well, as a fault, or leaves the alarm as it was.
+	quiet, missing, stays := awscloudwatch.TreatMissingData_NOT_BREACHING, awscloudwatch.TreatMissingData_BREACHING, awscloudwatch.TreatMissingData_IGNORE
 
-	s.alarm("LeaversDead", "A look at somebody whose access should end has failed for good: see connectroster dead", waiting(s.leavers.dead), 1, 1, quiet)
-	s.alarm("PeopleDead", "A look at somebody has failed for good: see connectroster dead", waiting(s.rest.dead), 1, 1, quiet)
-	s.alarm("UnrunWaits", "A schedule could not start its function: see the queue and the function's log", waiting(s.unrun), 1, 1, quiet)
-	s.alarm("DeadLetters", "People were given up after many attempts: see connectroster dead", ours(metricDead, "Maximum", minutes(5)), 1, 1, quiet)
-	s.alarm("OldestRequest", "Somebody has been waiting for their look for half an hour: is Amazon Connect refusing or slow?", ours(metricOldest, "Maximum", minutes(5)), 30*60, 3, quiet)
-	s.alarm("HoldsWait", "Removals wait for somebody's word: see connectroster holds", ours(metricHolds, "Maximum", minutes(5)), 1, 1, quiet)
-	s.alarm("NoEvents", "Okta has delivered nothing for a day: is its event hook still active and verified?", ours(metricEvents, "Sum", awscdk.Duration_Days(jsii.Number(1))), 1, 1, missing, below)
+	// SQS tells of a queue for some hours after somebody has used it, and a message may
+	// lie there for days.
+	s.alarm("LeaversDead", "A look at somebody whose access should end has failed for good: see connectroster dead", waiting(s.leavers.dead), 1, 1, stays)
+	s.alarm("PeopleDead", "A look at somebody has failed for good: see connectroster dead", waiting(s.rest.dead), 1, 1, stays)
+	// These three are told each minute by wake, so silence is a fault too; one alarm says
+	// so, and the other two do not call off meanwhile.
+	s.alarm("OldestRequest", "Somebody has been waiting for their look for half an hour, or the function wake does not run: is Amazon Connect refusing or slow?", ours(metricOldest, "Maximum", minutes(5)), 30*60, 3, missing)
+	s.alarm("DeadLetters", "People were given up after many attempts: see connectroster dead", ours(metricDead, "Maximum", minutes(5)), 1, 1, stays)
+	s.alarm("HoldsWait", "Removals wait for somebody's word: see connectroster holds", ours(metricHolds, "Maximum", minutes(5)), 1, 1, stays)
+	s.alarm("NoEvents", "Okta has delivered nothing for longer than usual: is its event hook still active and verified?", ours(metricEvents, "Sum", awscdk.Duration_Days(jsii.Number(1))), 1, s.quietDays, missing, below)
+
+	// A delivery that is refused is lost, and a small company has a few in an hour, so
+	// one is enough. Strangers are kept out of it by what they send, not by a threshold
+	// (internal/okta, deliveryLike). Of an hour, so that it stays on while they come
+	// seldom, and tells once while they come often.
+	s.alarm("RefusedDeliveries", "Deliveries were refused, and Okta does not send them again: does it send the right secret? The log of hook says why", ours(metricRefused, "Sum", hours(1)), 1, 1, quiet)
 	failed := s.api.MetricServerError(&awscloudwatch.MetricOptions{Period: minutes(5), Statistic: jsii.String("Sum")})
 	refused := s.api.MetricClientError(&awscloudwatch.MetricOptions{Period: minutes(5), Statistic: jsii.String("Sum")})
 	s.alarm("Hook5xx", "Deliveries could not be stored; Okta tries each once more", failed, 1, 1, quiet)
-	s.alarm("Hook4xx", "Deliveries were refused, and Okta does not send them again: does it send the right secret? Or somebody probes", refused, 10, 1, quiet)
+	// The gateway counts everybody: this is about strangers, of whom a few are usual.
+	s.alarm("Hook4xx", "Strangers try the address many times a second", refused, 1000, 1, quiet)
 	if s.catchup.exists() {
 		s.alarm("CatchUpLag", "Okta's System Log has not been read to its end for 15 minutes", ours(metricCatchUpLag, "Maximum", minutes(5)), 15*60, 3, missing)
 	}
+	// A run that fails is made up for by the next one; it is worth a look when that goes
+	// on. What a schedule has sent counts, and not what lies there, which nobody fetches.
+	s.alarm("RunsFail", "Scheduled functions fail, or cannot be started, again and again: see the queue and their logs", s.unrun.MetricNumberOfMessagesSent(&awscloudwatch.MetricOptions{Period: hours(1), Statistic: jsii.String("Sum")}), 3, 1, quiet)
 	var errors []awscloudwatch.IMetric
 	for _, f := range s.functions() {
 		m := f.MetricErrors(&awscloudwatch.MetricOptions{Period: minutes(5), Statistic: jsii.String("Sum")})
 		errors = append(errors, m)
+		if f == s.sweep { // which is tried anew after an hour at most
+			s.alarm(*f.Node().Id()+"Fails", "The function fails: see its log", f.MetricErrors(&awscloudwatch.MetricOptions{Period: hours(3), Statistic: jsii.String("Sum")}), 2, 1, quiet)
+			continue
+		}
 		s.alarm(*f.Node().Id()+"Fails", "The function fails: see its log", m, 3, 2, quiet)
 	}
 
@@ -79,7 +100,7 @@ func (s *stack) addWatch() {
 		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{Title: jsii.String(title), Left: &metrics, Width: jsii.Number(12)})
 	}
 	board.AddWidgets(
-		graph("Deliveries", ours(metricEvents, "Sum", minutes(5)), refused, failed),
+		graph("Deliveries", ours(metricEvents, "Sum", minutes(5)), ours(metricRefused, "Sum", minutes(5)), refused, failed),
 		graph("Changes and refusals", ours(metricChanges, "Sum", minutes(5)), ours(metricRefusals, "Sum", minutes(5))),
 	)
 	board.AddWidgets(
@@ -106,14 +127,15 @@ func (s *stack) functions() []function {
 const below = awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD
 
 // alarm makes an alarm that goes off when a metric reaches a threshold, in so many
-// periods one after the other, or falls below it.
+// periods one after the other, or falls below it. What it tells ends with its code, of
+// which connectroster help says what to do.
 func (s *stack) alarm(id, what string, m awscloudwatch.IMetric, threshold, periods float64, missing awscloudwatch.TreatMissingData, operator ...awscloudwatch.ComparisonOperator) {
 	comparison := awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 	if len(operator) > 0 {
 		comparison = operator[0]
 	}
 	alarm := awscloudwatch.NewAlarm(s.Stack, jsii.String(id+"Alarm"), &awscloudwatch.AlarmProps{
-		AlarmDescription: jsii.String("connectroster " + s.lock.Deployment + ": " + what), Metric: m,
+		AlarmDescription: jsii.String("connectroster " + s.lock.Deployment + ": " + what + " [" + id + "]"), Metric: m,
 		Threshold: jsii.Number(threshold), EvaluationPeriods: jsii.Number(periods), ComparisonOperator: comparison, TreatMissingData: missing,
 	})
 	if topic := s.alarmTarget(); topic != nil {
@@ -134,6 +156,12 @@ func (s *stack) alarmTarget() awssns.ITopic {
 		s.topic = awssns.Topic_FromTopicArn(s.Stack, jsii.String("Alarms"), jsii.String(s.alarmTopic))
 	case s.alarmMail != "":
 		topic := awssns.NewTopic(s.Stack, jsii.String("Alarms"), &awssns.TopicProps{TopicName: jsii.String(s.lock.resource("-alarms")), EnforceSSL: jsii.Bool(true)})
+		// Its policy takes the place of the one that SNS gives a topic, and which lets
+		// alarms of the account in. Source: Amazon CloudWatch User Guide, "Amazon SNS
+		// permissions for alarms".
+		topic.GrantPublish(awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": s.Account()}},
+		}))
 		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(s.alarmMail), nil))
 		s.topic = topic
 	}

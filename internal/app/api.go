@@ -201,7 +201,11 @@ func (a *App) find(ctx context.Context, ref string) (string, error) {
 	if err != nil || known {
 		return ref, err
 	}
-	return a.engine.Directory.Find(ctx, ref)
+	id, err := a.engine.Directory.Find(ctx, ref)
+	if err != nil && !errors.Is(err, reconcile.ErrNotFound) && a.cfg.APIMode() {
+		err = fmt.Errorf("%w; an Okta id (00u...) is found without Okta", err)
+	}
+	return id, err
 }
 
 // known reports whether something is kept here under an Okta id.

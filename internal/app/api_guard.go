@@ -379,6 +379,6 @@ func (a *App) forget(w http.ResponseWriter, r *http.Request) {
 
 // Forgotten is the answer when what is personal of somebody was erased.
 type Forgotten struct {
-	Person string `json:"person"`
-	Erased Erased `json:"erased"`
+	Person string           `json:"person"`
+	Erased reconcile.Erased `json:"erased"`
 }

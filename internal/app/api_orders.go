@@ -78,7 +78,19 @@ func (a *App) order(kind reconcile.OrderKind) http.HandlerFunc {
 				}
 			}
 			for part := range slices.Chunk(asked, 500) {
-				if err := a.engine.Order(ctx, kind, by, part...); err != nil {
+				var people, agents []string
+				for _, id := range part {
+					if e.ownerless[id] {
+						agents = append(agents, id)
+					} else {
+						people = append(people, id)
+					}
+				}
+				err := a.engine.Order(ctx, kind, by, people...)
+				if err == nil {
+					err = a.engine.ReleaseOwnerless(ctx, by, agents...)
+				}
+				if err != nil {
 					return err
 				}
 			}
@@ -94,12 +106,14 @@ func (a *App) orderOf(ctx context.Context, kind reconcile.OrderKind, body OrderR
 	var e errand
 	var err error
 	switch {
+	case !body.All && kind == reconcile.OrderRelease:
+		e, err = a.releasable(ctx, body.People)
 	case !body.All:
 		e.people, e.names, err = a.resolve(ctx, body.People)
 	case kind == reconcile.OrderAdopt:
 		e.people, e.names, err = a.adoptable(ctx)
 	default:
-		e.people, e.names, err = a.owners(ctx)
+		e, err = a.owned(ctx)
 	}
 	e.eta = a.slowest(len(e.people))
 	return e, err
@@ -207,23 +221,100 @@ func (a *App) adoptable(ctx context.Context) (people []string, names map[string]
 	return people, names, nil
 }
 
-// owners gives everybody who owns an agent of this deployment: those whom a
-// search shows, and those whose agent is too new for it.
-func (a *App) owners(ctx context.Context) (people []string, names map[string]string, err error) {
-	names = map[string]string{}
-	add := func(id, name string) {
-		if _, twice := names[id]; !twice {
-			people = append(people, id)
-			names[id] = name
+// releasable finds whom a release names: people, and agents of this deployment that
+// have lost their owner, by the UserId or the username. Who is known needs no answer of
+// Amazon Connect: the order waits for that.
+func (a *App) releasable(ctx context.Context, refs []string) (errand, error) {
+	e := errand{names: map[string]string{}, ownerless: map[string]bool{}}
+	lost, unread := a.ownerless(ctx)
+	if unread != nil {
+		a.log.Warn("cannot see which agents have no owner; people alone are looked for", "error", unread)
+	}
+	var err error
+	var people []string
+	for _, ref := range refs {
+		var found []string
+		for _, agent := range lost {
+			if agent.ID == ref || plan.Fold(agent.Username) == plan.Fold(ref) {
+				e.add(agent.ID, ref)
+				e.ownerless[agent.ID] = true
+				found = append(found, agent.ID)
+			}
+		}
+		others := len(found) == 0
+		if !others && !slices.Contains(found, ref) { // whose name it is may have other agents, too
+			if others, err = a.hasOther(ctx, ref, found); err != nil {
+				return e, err
+			}
+		}
+		if others {
+			people = append(people, ref)
 		}
 	}
+	ids, called, err := a.resolve(ctx, people)
+	for _, id := range ids {
+		e.add(id, called[id])
+	}
+	if err != nil && unread != nil {
+		err = unread // it may be the name of an agent
+	}
+	return e, err
+}
+
+// ownerless gives the agents of this deployment that have no owner, as a search shows
+// them.
+func (a *App) ownerless(ctx context.Context) ([]plan.Agent, error) {
+	var out []plan.Agent
 	for _, s := range a.sites {
 		for agent, err := range s.instance.Agents(ctx, nil) {
 			if err != nil {
-				return nil, nil, about(s.name, fmt.Errorf("read the agents: %w", err))
+				return nil, about(s.name, fmt.Errorf("read the agents: %w", err))
 			}
-			if agent.Owner != "" && agent.Deployment == a.cfg.Name {
-				add(agent.Owner, agent.Username)
+			if agent.Owner == "" && agent.Deployment == a.cfg.Name {
+				out = append(out, agent)
+			}
+		}
+	}
+	return out, nil
+}
+
+// hasOther reports whether somebody is known to have agents besides some.
+func (a *App) hasOther(ctx context.Context, ref string, some []string) (bool, error) {
+	id, err := a.find(ctx, ref)
+	if errors.Is(err, reconcile.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find %q: %w", ref, err)
+	}
+	known, err := a.backend.Agents(ctx, id)
+	return slices.ContainsFunc(known, func(k reconcile.Known) bool { return !slices.Contains(some, k.Agent) }), err
+}
+
+// add puts somebody on the list, once.
+func (e *errand) add(id, name string) {
+	if _, twice := e.names[id]; !twice {
+		e.people = append(e.people, id)
+		e.names[id] = name
+	}
+}
+
+// owned gives everybody who owns an agent of this deployment: those whom a search
+// shows, and those whose agent is too new for it. Agents without an owner stand for
+// themselves.
+func (a *App) owned(ctx context.Context) (errand, error) {
+	e := errand{names: map[string]string{}, ownerless: map[string]bool{}}
+	for _, s := range a.sites {
+		for agent, err := range s.instance.Agents(ctx, nil) {
+			switch {
+			case err != nil:
+				return e, about(s.name, fmt.Errorf("read the agents: %w", err))
+			case agent.Deployment != a.cfg.Name:
+			case agent.Owner == "":
+				e.add(agent.ID, agent.Username)
+				e.ownerless[agent.ID] = true
+			default:
+				e.add(agent.Owner, agent.Username)
 			}
 		}
 	}
@@ -231,23 +322,23 @@ func (a *App) owners(ctx context.Context) (people []string, names map[string]str
 	for after := ""; ; {
 		rows, err := a.backend.People(ctx, reconcile.WaitingQuery{After: after, Limit: page})
 		if err != nil {
-			return nil, nil, err
+			return e, err
 		}
 		for _, row := range rows {
 			after = row.Person
-			if _, known := names[row.Person]; known {
+			if _, known := e.names[row.Person]; known {
 				continue
 			}
 			agents, err := a.backend.Agents(ctx, row.Person)
 			if err != nil {
-				return nil, nil, err
+				return e, err
 			}
-			if len(agents) > 0 {
-				add(row.Person, "")
+			if slices.ContainsFunc(agents, func(k reconcile.Known) bool { return !e.ownerless[k.Agent] }) {
+				e.add(row.Person, "")
 			}
 		}
 		if len(rows) < page {
-			return people, names, nil
+			return e, nil
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (a *App) document(ctx context.Context, people []string) (*Document, error) 
 		}
 		change := PlannedChange{
 			Proposed: c, Name: displayName(shown), Calls: connect.Calls(c.Change),
-			Differences: c.Differences(p.Catalogs[c.Instance]),
+			Differences: c.Differences(p.Catalogs[c.Instance], p.Groups),
 		}
 		if shown != nil {
 			change.Username = shown.Username

@@ -92,7 +92,7 @@ func TestRevokedRights(t *testing.T) {
 			w.quiet()
 			w.becomes(before, 0)
 			for _, p := range w.waiting(reconcile.StateWaiting) {
-				if p.Attempts != 0 || p.Reason == "" || time.Until(p.Due) > time.Minute {
+				if p.Attempts != 0 || p.Reason == "" || time.Until(p.Due) > 55*time.Second {
 					t.Errorf("person %s: %d attempts, due in %v, reason %q", p.Person, p.Attempts, time.Until(p.Due), p.Reason)
 				}
 			}

@@ -61,17 +61,7 @@ type Backend interface {
 
 	// Erase takes away what is personal of somebody from all that is kept. Open
 	// counts what must stay until the outcome of a creation is known.
-	Erase(ctx context.Context, person string) (Erased, error)
-}
-
-// Erased counts what Erase took away.
-type Erased = struct {
-	Entries    int `json:"entries"`
-	Facts      int `json:"facts"`
-	Tombstones int `json:"tombstones"`
-	Holds      int `json:"holds"`
-	Intents    int `json:"intents"`
-	Open       int `json:"open"`
+	Erase(ctx context.Context, person string) (reconcile.Erased, error)
 }
 
 // Config is what an App is built from.
@@ -94,6 +84,7 @@ type App struct {
 	observe  func(reconcile.Outcome)
 	hook     *okta.Hook
 	client   *okta.Client // of Okta's API; nil in hook-only mode
+	signed   renewal      // how client has signed in
 	sites    []*site
 	engine   *reconcile.Engine
 	guard    *guard
@@ -128,9 +119,8 @@ func New(ctx context.Context, c Config) (*App, error) {
 	return a, nil
 }
 
-// wire makes all parts of an App and calls nobody. Apart says that sweeps are
-// another process's.
-func wire(ctx context.Context, c Config, apart bool) (*App, error) {
+// begin makes what every process has, and says how deliveries are taken.
+func begin(c Config) (*App, okta.HookConfig) {
 	a := &App{
 		cfg: c.Config, backend: c.Backend, log: c.Log, now: c.Now, version: c.Version, observe: c.Observe,
 		admin: http.NewServeMux(), poked: make(chan struct{}, 1), asked: make(chan struct{}, 1),
@@ -142,30 +132,35 @@ func wire(ctx context.Context, c Config, apart bool) (*App, error) {
 		a.now = time.Now
 	}
 	a.calls.log = a.log
-	index := &owners{Index: c.Backend}
-	queue := ranked{c.Backend, index}
 	a.guard = &guard{Guard: c.Backend}
 	a.notifier = newNotifier(notifierConfig{Deployment: c.Config.Name, Webhook: c.Config.Webhook, CAFile: c.Config.Okta.CAFile, AllowLoopback: c.Config.AllowLoopback, Log: a.log, Now: a.now})
-	engine := reconcile.Config{
-		Settings: c.Config.Settings(),
-		Queue:    queue, Index: index, Intents: c.Backend, Notes: c.Backend, Tombstones: c.Backend, Guard: a.guard, Journal: c.Backend,
-		Scope: c.Config.Hash(), Limits: limits(c.Config.Guard), WaitForContacts: c.Config.WaitForContacts, SweepsApart: apart,
-		Log: a.log, Now: a.now, Observe: a.settled, Progress: a.watch.progress, Notify: a.notifier.tell,
-	}
-	hook := okta.HookConfig{
-		Secrets: secrets(c.Config, a.log),
+	return a, okta.HookConfig{
+		Secrets: secrets(c.Config, a.now, a.log),
 		Header:  c.Config.Okta.Hook.Header,
 		Groups:  c.Config.Groups,
 		MaxBody: int64(c.Config.Okta.Hook.MaxBody),
-		Queue:   queue,
+		Queue:   ranked{c.Backend, &owners{Index: c.Backend}},
+		Facts:   !c.Config.APIMode(),
 		Log:     a.log,
 		Now:     a.now,
+	}
+}
+
+// wire makes all parts of an App and calls nobody. Apart says that sweeps are
+// another process's.
+func wire(ctx context.Context, c Config, apart bool) (*App, error) {
+	a, hook := begin(c)
+	queue := hook.Queue.(ranked)
+	engine := reconcile.Config{
+		Settings: c.Config.Settings(),
+		Queue:    queue, Index: queue.owners, Intents: c.Backend, Notes: c.Backend, Tombstones: c.Backend, Guard: a.guard, Journal: c.Backend,
+		Scope: c.Config.Hash(), Limits: limits(c.Config.Guard), WaitForContacts: c.Config.WaitForContacts, SweepsApart: apart,
+		Log: a.log, Now: a.now, Observe: a.settled, Progress: a.watch.progress, Notify: a.notifier.tell,
 	}
 	var err error
 	if c.Config.APIMode() {
 		err = a.useAPI(&engine, &hook)
 	} else {
-		hook.Facts = true
 		engine.Directory = okta.NewFactDirectory(c.Backend, c.Config.Groups)
 	}
 	if err != nil {
@@ -197,7 +192,11 @@ func limits(g config.Guard) reconcile.Limits {
 
 // useAPI makes Okta's API the directory and its System Log the feed.
 func (a *App) useAPI(engine *reconcile.Config, hook *okta.HookConfig) error {
-	client, err := NewOktaClient(a.cfg, a.version, a.log)
+	keys, err := a.cfg.OktaCredentials()
+	if err != nil {
+		return err
+	}
+	client, err := okta.NewClient(oktaClient(a.cfg, keys, a.version, a.log))
 	if err != nil {
 		return err
 	}
@@ -210,20 +209,9 @@ func (a *App) useAPI(engine *reconcile.Config, hook *okta.HookConfig) error {
 		return err
 	}
 	a.client, engine.Directory, engine.Feed = client, directory, feed
+	a.signed = renewal{keys: keys, looked: a.now()}
 	hook.Directory, hook.Poke = directory, func() { nudge(a.poked) }
 	return nil
-}
-
-// NewOktaClient makes a client of Okta's API from a configuration in API mode.
-func NewOktaClient(cfg *config.Config, version string, log *slog.Logger) (*okta.Client, error) {
-	keys, err := cfg.OktaCredentials()
-	if err != nil {
-		return nil, err
-	}
-	return okta.NewClient(okta.ClientConfig{
-		Org: cfg.Okta.Org, Token: keys.Token, ClientID: keys.ClientID, PrivateKey: keys.PrivateKey, KeyID: keys.KeyID, Scopes: keys.Scopes,
-		Share: cfg.Okta.Share, CAFile: cfg.Okta.CAFile, AllowLoopback: cfg.AllowLoopback, Version: version, Log: log,
-	})
 }
 
 // HandleAdmin adds a route to the admin endpoint. Call it before Start.
@@ -257,6 +245,9 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.loops.Go(func() { a.notifier.run(running) })
 	a.loops.Go(func() { a.relay(running) })
+	if a.cfg.APIMode() {
+		a.loops.Go(func() { a.renewals(running) })
+	}
 	a.loops.Go(func() { a.work(running, looking) })
 	a.log.Info("started", "name", a.cfg.Name, "policy", string(a.cfg.Policy), "mode", a.cfg.Mode(),
 		"listen", a.Addr(), "admin", a.AdminAddr(), "socket", a.cfg.Socket, "version", a.version)
@@ -313,25 +304,59 @@ func (a *App) hangUp() {
 	}
 }
 
-// secrets gives the valid hook secrets at every delivery, so that a secret in a
-// file can be changed while the program runs. Files are read at most once in
-// five seconds; while one cannot be read, the last good secrets stay valid.
-func secrets(c *config.Config, log *slog.Logger) func() []string {
+// secrets gives the valid hook secrets at every delivery, so that a secret can be
+// changed while the program runs.
+func secrets(c *config.Config, now func() time.Time, log *slog.Logger) func() []string {
+	return reread(c.HookSecrets(), c.ResolveSecrets, now, log)
+}
+
+const (
+	// secretsAge is how long secrets are taken as they are.
+	secretsAge = 5 * time.Second
+	// secretsWithin bounds how long a delivery waits for them to be read again: Okta
+	// waits three seconds for all of it, and storing may take two.
+	secretsWithin = 500 * time.Millisecond
+)
+
+// reread gives secrets that are read again at most once in secretsAge. While they
+// cannot be read, or not in time, the last good ones stay valid.
+func reread(last []string, read func() ([]string, error), now func() time.Time, log *slog.Logger) func() []string {
 	var mu sync.Mutex
-	last, read := c.HookSecrets(), time.Now()
+	var reading chan struct{} // closed when the reading is over; nil: nobody reads
+	at := now()               // when the last one began
+	begin := func() {
+		began, done := now(), make(chan struct{})
+		reading = done
+		go func() {
+			defer close(done)
+			valid, err := read()
+			mu.Lock()
+			defer mu.Unlock()
+			at, reading = began, nil
+			if err != nil {
+				log.Error("cannot read the hook secrets again; the last ones stay valid", "error", err)
+				return
+			}
+			last = valid
+		}()
+	}
 	return func() []string {
 		mu.Lock()
+		if age := now().Sub(at); age >= 0 && age < secretsAge {
+			defer mu.Unlock()
+			return last
+		}
+		if reading == nil {
+			begin()
+		}
+		done := reading
+		mu.Unlock()
+		select {
+		case <-done:
+		case <-time.After(secretsWithin):
+		}
+		mu.Lock()
 		defer mu.Unlock()
-		if time.Since(read) < 5*time.Second {
-			return last
-		}
-		read = time.Now()
-		now, err := c.ResolveSecrets()
-		if err != nil {
-			log.Error("cannot read the hook secrets again; the last ones stay valid", "error", err)
-			return last
-		}
-		last = now
 		return last
 	}
 }

@@ -19,7 +19,7 @@ type backuper interface {
 func (a *App) getBackup(w http.ResponseWriter, r *http.Request) {
 	b, ok := a.backend.(backuper)
 	if !ok {
-		fail(w, http.StatusNotImplemented, errors.New("this store is not backed up by connectroster; see what its own service offers"))
+		fail(w, http.StatusNotImplemented, errors.New("this store is in AWS, and there is no file of it to copy: DynamoDB keeps the table restorable to any second of 35 days; docs/aws.md shows how it is restored"))
 		return
 	}
 	patient(w)

@@ -47,8 +47,8 @@ func (a *App) claim(ctx context.Context) error {
 
 // agentsLeft tells whether the store knows an agent, be it a retired one.
 func (a *App) agentsLeft(ctx context.Context) (bool, error) {
-	for _, s := range a.sites {
-		if n, _, err := a.backend.Owned(ctx, s.name); err != nil || n > 0 {
+	for _, in := range a.cfg.Instances() { // a receiver has no sites
+		if n, _, err := a.backend.Owned(ctx, in.Name); err != nil || n > 0 {
 			return n > 0, err
 		}
 	}

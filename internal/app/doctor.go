@@ -59,8 +59,9 @@ type Examination struct {
 	instances []*connect.Instance
 	rooms     []*connect.Room
 	release   []func()
-	calls     atomic.Int64 // of this examination to Amazon Connect
-	throttled atomic.Int64 // of these
+	store     atomic.Pointer[string] // the name of the check of the database that has failed
+	calls     atomic.Int64           // of this examination to Amazon Connect
+	throttled atomic.Int64           // of these
 }
 
 // daemonPatience is how long a daemon may take to tell how it is.
@@ -101,11 +102,26 @@ func check(name string, run func(context.Context) []doctor.Finding, needs ...str
 // Checks gives all checks, in the order in which they make sense.
 func (e *Examination) Checks(ctx context.Context) []doctor.Check {
 	checks := e.c.Config.Checks()
-	checks = append(checks, e.c.Store(e.status != nil)...)
+	for _, c := range e.c.Store(e.status != nil) {
+		checks = append(checks, e.noted(c))
+	}
 	checks = append(checks, check("daemon", e.daemon))
 	checks = append(checks, e.org()...)
 	checks = append(checks, e.sites(ctx)...)
 	return append(checks, e.people()...)
+}
+
+// noted is a check of the database that leaves word when it fails.
+func (e *Examination) noted(c doctor.Check) doctor.Check {
+	run := c.Run
+	c.Run = func(ctx context.Context) []doctor.Finding {
+		findings := run(ctx)
+		if slices.ContainsFunc(findings, func(f doctor.Finding) bool { return f.State == doctor.Fail }) {
+			e.store.CompareAndSwap(nil, &c.Name)
+		}
+		return findings
+	}
+	return c
 }
 
 // daemon tells of the daemon.
@@ -164,10 +180,10 @@ func (e *Examination) org() []doctor.Check {
 	}
 	look := okta.CheckConfig{
 		OrgConfig: okta.OrgConfig{
-			Client: e.client, Deployment: cfg.Name, Groups: cfg.Groups(), App: cfg.Okta.App, API: cfg.APIMode(),
+			Client: e.client, Deployment: cfg.Name, Groups: cfg.Groups(), Agents: cfg.AgentGroups(), App: cfg.Okta.App, API: cfg.APIMode(),
 			HookURL: cmp.Or(e.c.HookURL, cfg.Okta.Hook.URL), HookHeader: cfg.Okta.Hook.Header,
 		},
-		Agents: cfg.AgentGroups(), Answering: e.status != nil,
+		Answering: e.status != nil,
 	}
 	if secrets := cfg.HookSecrets(); len(secrets) > 0 {
 		look.HookSecret = secrets[0]
@@ -268,7 +284,13 @@ func wanted(cfg *config.Config, instance string) connect.Wanted {
 	return w
 }
 
-// ask asks the daemon, or an app of our own where there is none.
+// unopenedError says why there is no app of our own to ask.
+type unopenedError struct{ error }
+
+func (e unopenedError) Unwrap() error { return e.error }
+
+// ask asks the daemon, or an app of our own where there is none. Where that does not
+// come about the error is an unopenedError.
 func (e *Examination) ask(ctx context.Context, method, path string, body, into any) error {
 	if e.status != nil {
 		return e.c.Daemon(ctx, method, path, body, into)
@@ -276,7 +298,7 @@ func (e *Examination) ask(ctx context.Context, method, path string, body, into a
 	if e.alone == nil {
 		var err error
 		if e.alone, err = e.c.Alone(ctx); err != nil {
-			return err
+			return unopenedError{err}
 		}
 	}
 	return e.alone(ctx, method, path, body, into)

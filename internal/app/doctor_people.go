@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -51,6 +52,11 @@ func (e *Examination) people() []doctor.Check {
 		check("queue", e.queue, stored...),
 	}
 	if e.status == nil {
+		if e.c.Config.Store.OnAWS() && e.c.Config.APIMode() { // functions leave in the table what they did
+			checks = append(checks,
+				check("sweep", e.stored(func(s Status) []doctor.Finding { return e.judgeSweep(s.Sweep) }), stored...),
+				check("catch up", e.stored(e.judgeCatchUp), stored...))
+		}
 		return append(checks, check("connect rate", e.ownRate, needs...))
 	}
 	checks = append(checks, check("sweep", e.swept))
@@ -68,6 +74,10 @@ func (e *Examination) people() []doctor.Check {
 func (e *Examination) roster(ctx context.Context) []doctor.Finding {
 	var doc Document
 	if err := e.ask(ctx, http.MethodPost, "/v1/plan", map[string][]string{"people": {}}, &doc); err != nil {
+		var unopened unopenedError
+		if at := e.store.Load(); at != nil && errors.As(err, &unopened) { // which has told the same
+			return []doctor.Finding{doctor.Behind(*at)}
+		}
 		f := doctor.Failure("%s", err)
 		if code := remedy.CodeOf(err); code != "" {
 			f = f.As(code).Todo("%s", remedy.For(code).Do)
@@ -172,7 +182,7 @@ func (e *Examination) orphans() []doctor.Finding {
 		case o.State == plan.StateSuspended || o.State == plan.StateRetired:
 			parked++
 		default:
-			active = append(active, o.Agent)
+			active = append(active, o.Agent+" of "+o.Person)
 		}
 	}
 	var out []doctor.Finding
@@ -181,7 +191,7 @@ func (e *Examination) orphans() []doctor.Finding {
 	}
 	if len(untagged) > 0 {
 		out = append(out, doctor.Warning("%s of this deployment without an owner: %s", counted(len(untagged), "agent", "agents"), someOf(untagged)).
-			Todo("somebody changed their tags in Amazon Connect: write connectroster:owner again, or take all of our tags off"))
+			Todo("somebody changed their tags in Amazon Connect: adopt them again with connectroster adopt USER, or give them up with connectroster release AGENT"))
 	}
 	switch {
 	case len(out) > 0:
@@ -214,7 +224,7 @@ func (e *Examination) deadLetters(ctx context.Context) []doctor.Finding {
 	for _, r := range rows {
 		people = append(people, r.Person)
 	}
-	return []doctor.Finding{doctor.Failure("%s were given up (%s), the first because: %s", counted(len(rows), "person", "people"), someOf(people), rows[0].Reason)}
+	return []doctor.Finding{doctor.Failure("%s given up (%s), the first because: %s", counted(len(rows), "person was", "people were"), someOf(people), rows[0].Reason)}
 }
 
 func (e *Examination) holds(ctx context.Context) []doctor.Finding {
@@ -282,8 +292,34 @@ func (e *Examination) queue(ctx context.Context) []doctor.Finding {
 	return out
 }
 
-func (e *Examination) swept(context.Context) []doctor.Finding {
-	s := e.status.Sweep
+func (e *Examination) swept(context.Context) []doctor.Finding { return e.judgeSweep(e.status.Sweep) }
+
+// stored judges what the store tells, where there is no daemon to tell it.
+func (e *Examination) stored(judge func(Status) []doctor.Finding) func(context.Context) []doctor.Finding {
+	return func(ctx context.Context) []doctor.Finding {
+		var s Status
+		if err := e.ask(ctx, http.MethodGet, "/v1/status", nil, &s); err != nil {
+			return []doctor.Finding{doctor.Failure("%s", err)}
+		}
+		return judge(s)
+	}
+}
+
+func (e *Examination) judgeCatchUp(s Status) []doctor.Finding {
+	late := func(format string, args ...any) []doctor.Finding {
+		return []doctor.Finding{doctor.Warning(format, args...).Todo("look at the log of the function catchup, which reads it each minute, or start the daemon")}
+	}
+	if s.CatchUp == nil || s.CatchUp.Stored.IsZero() {
+		return late("the System Log was never read")
+	}
+	lag := time.Since(s.CatchUp.Stored)
+	if lag > e.c.Config.Okta.CatchUp+lagging {
+		return late("the System Log was last read %s ago", lag.Round(time.Second))
+	}
+	return []doctor.Finding{doctor.Okay("the System Log was read %s ago", lag.Round(time.Second))}
+}
+
+func (e *Examination) judgeSweep(s SweepStatus) []doctor.Finding {
 	switch {
 	case s.Error != "":
 		return []doctor.Finding{doctor.Failure("the newest one failed: %s", s.Error)}

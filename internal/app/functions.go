@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"connectroster/internal/okta"
 	"connectroster/internal/plan"
 	"connectroster/internal/reconcile"
 )
@@ -30,8 +31,35 @@ func NewFunctions(ctx context.Context, c Config) (*Functions, error) {
 	return &Functions{app: a, handler: a.hookRoutes()}, nil
 }
 
+// NewReceiver makes what takes deliveries and works with the store, without access to
+// Okta's API or to Amazon Connect, and without the secrets for them. Of the Functions
+// there are Hook, Claim, Waiting, Anchor and Tally alone.
+func NewReceiver(c Config) (*Functions, error) {
+	a, hook := begin(c)
+	if c.Config.APIMode() {
+		hook.Directory = okta.NewHookDirectory(c.Config.Groups, c.Config.Okta.App)
+	}
+	var err error
+	if a.hook, err = okta.NewHook(hook); err != nil {
+		return nil, fmt.Errorf("set up the hook: %w", err)
+	}
+	a.started = a.now()
+	return &Functions{app: a, handler: a.hookRoutes()}, nil
+}
+
 // Close drops idle connections.
 func (f *Functions) Close() { f.app.hangUp() }
+
+// Renew signs in to Okta with other credentials if they have changed. It is to be called
+// before each event, and looks them up again after a minute.
+func (f *Functions) Renew() {
+	if f.app.client == nil {
+		return
+	}
+	if age := f.app.now().Sub(f.app.signed.looked); age < 0 || age >= renewAge {
+		f.app.renew()
+	}
+}
 
 // Hook takes deliveries, as the daemon does.
 func (f *Functions) Hook() http.Handler { return f.handler }
@@ -82,8 +110,8 @@ const noteWithin = 5 * time.Second
 // day at which it is to be, if the System Log told of something that only a sweep
 // can answer, and a while after a sweep has failed. It reports whether it did.
 //
-// What a sweep wants looked at it stores piece by piece. One that is cut short is
-// made up for by the next, which finds what is left to do.
+// What a sweep wants looked at it stores piece by piece. One whose time is over before
+// all is stored is no failure if it came some way: the next call goes on with it.
 func (f *Functions) Sweep(ctx context.Context) (swept bool, err error) {
 	e, now := f.app.engine, f.app.now()
 	last, err := e.Swept(ctx)
@@ -101,7 +129,7 @@ func (f *Functions) Sweep(ctx context.Context) (swept bool, err error) {
 	if err := f.recall(ctx, noteFailed, &cut); err != nil {
 		return false, err
 	}
-	if cut.At.Before(last.Started) {
+	if cut.At.Before(last.Started.Add(last.Took)) {
 		cut = failure{}
 	}
 	if now.Before(cut.again()) {
@@ -119,12 +147,22 @@ func (f *Functions) sweep(ctx context.Context, cut failure) error {
 	if err := f.Reach(ctx); err != nil {
 		return err
 	}
-	if !f.app.sweep(ctx) {
-		state, _ := f.app.watch.snapshot()
-		return fmt.Errorf("look at everybody: %s", state.Error)
+	err := f.app.sweep(ctx)
+	var part *reconcile.UnfinishedError
+	switch {
+	case errors.As(err, &part):
+		f.app.log.Info("the time of the sweep was over; the next run goes on", "asked", part.Asked, "left", part.Left)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgiveWithin)
+		defer cancel()
+		return f.remember(ctx, noteFailed, failure{}) // it need not wait
+	case err != nil:
+		return fmt.Errorf("look at everybody: %w", err)
 	}
 	return nil
 }
+
+// forgiveWithin bounds the last note of a sweep whose time is over.
+const forgiveWithin = time.Second
 
 // noteFailed is the note of a sweep that has not succeeded, or not yet.
 const noteFailed = "sweep-begun"
@@ -196,6 +234,7 @@ func (f *Functions) Waiting(ctx context.Context) (Waiting, error) {
 // Tally counts what was done since the Functions were made.
 type Tally struct {
 	Events    int64 // in deliveries that were answered 204
+	Refused   int64 // deliveries that were refused for good: Okta does not send them again
 	Changes   map[plan.Action]uint64
 	Refusals  map[plan.Code]uint64
 	Throttled uint64 // calls of Amazon Connect
@@ -205,6 +244,7 @@ type Tally struct {
 func (f *Functions) Tally() Tally {
 	hook, looks := f.app.hook.Stats(), f.app.counts.snapshot()
 	t := Tally{Events: hook.Events + hook.Groups + hook.Ignored.Total(), Changes: looks.Changes, Refusals: looks.Refusals}
+	t.Refused = hook.WrongSecret + hook.BadRequest + hook.TooLarge + hook.Unsupported
 	for _, call := range f.app.calls.snapshot() {
 		t.Throttled += call.Throttled
 	}

@@ -28,7 +28,7 @@ func NewOffline(a *App) *Offline {
 	running, cancel := context.WithCancel(context.Background())
 	a.cancel, a.end, a.stopped = cancel, cancel, running.Done()
 	a.loops.Go(func() { a.notifier.run(running) })
-	return &Offline{app: a, handler: a.API()}
+	return &Offline{app: a, handler: bySudo(a.API())}
 }
 
 // Read makes ready for what reads both sides: it checks the instances and makes

@@ -57,7 +57,7 @@ func (a *App) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on the socket %s (config key socket): %w", a.cfg.Socket, err)
 	}
-	a.serve(socket, a.API())
+	a.serve(socket, bySudo(a.API()))
 	a.servers[len(a.servers)-1].server.ConnContext = fromPeer
 	return nil
 }

@@ -68,7 +68,7 @@ func (a *App) first(ctx context.Context) (swept bool, err error) {
 	if err := a.reach(ctx); err != nil {
 		return false, err
 	}
-	if a.sweep(ctx) {
+	if a.sweep(ctx) == nil {
 		return true, nil
 	}
 	return false, a.engine.Reindex(ctx)
@@ -84,17 +84,16 @@ func (a *App) reach(ctx context.Context) error {
 	return a.check(checking)
 }
 
-// sweep looks at everybody. It reports whether that worked.
-func (a *App) sweep(ctx context.Context) bool {
+// sweep looks at everybody, and logs how that ended.
+func (a *App) sweep(ctx context.Context) error {
 	a.watch.sweepBegins(a.now())
 	swept, err := a.engine.Sweep(ctx)
 	a.watch.sweepEnds(err)
-	if ctx.Err() != nil {
-		return false
-	}
 	if err != nil {
-		a.log.Error("the sweep failed and will be repeated", "error", err)
-		return false
+		if ctx.Err() == nil {
+			a.log.Error("the sweep failed and will be repeated", "error", err)
+		}
+		return err
 	}
 	at := []any{"people", swept.People, "agents", swept.Agents, "enqueued", swept.Changes, "took", swept.Took.Round(time.Millisecond)}
 	if swept.First != "" {
@@ -102,8 +101,10 @@ func (a *App) sweep(ctx context.Context) bool {
 	} else {
 		a.log.Info("swept", at...)
 	}
-	a.remind(ctx)
-	return true
+	if ctx.Err() == nil {
+		a.remind(ctx)
+	}
+	return nil
 }
 
 // remind tells of what still waits for somebody to decide.
@@ -152,7 +153,7 @@ func (a *App) sweeps(ctx context.Context, swept bool) {
 		if !pause(ctx, wait, a.asked) {
 			return
 		}
-		swept = a.sweep(ctx)
+		swept = a.sweep(ctx) == nil
 	}
 }
 

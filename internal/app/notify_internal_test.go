@@ -275,3 +275,27 @@ func TestOperator(t *testing.T) {
 		t.Errorf("a user without a name is %q", got)
 	}
 }
+
+// TestOperatorBySudo tells apart who has become the same user by sudo. What can be no
+// name does not get into the journal.
+func TestOperatorBySudo(t *testing.T) {
+	t.Parallel()
+	for sudo, want := range map[string]string{
+		"":                       "roster",
+		"maria":                  "maria as roster",
+		`CORP\maria`:             `CORP\maria as roster`,
+		"maria@corp.example":     "maria@corp.example as roster",
+		"roster":                 "roster",
+		"root\x1b[2K":            "roster",
+		"maria as root":          "roster",
+		strings.Repeat("m", 100): "roster",
+	} {
+		var got string
+		r := httptest.NewRequestWithContext(withOperator(t.Context(), "roster"), http.MethodGet, "/v1/holds", nil)
+		r.Header.Set(SudoHeader, sudo)
+		bySudo(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = operator(r.Context()) })).ServeHTTP(nil, r)
+		if got != want {
+			t.Errorf("%q gives %q, want %q", sudo, got, want)
+		}
+	}
+}

@@ -386,6 +386,26 @@ func TestHolds(t *testing.T) {
 	}
 }
 
+// TestReleaseWithoutSearching: whose agents are known are released while agents cannot be
+// searched for, and whoever is not known may be an agent, so why is told.
+func TestReleaseWithoutSearching(t *testing.T) {
+	t.Parallel()
+	w := syncing(t, setup{})
+	one := w.hire(1, agentGroup)
+	w.start()
+	w.ready()
+	w.becomes(w.entitled(), 20*time.Second)
+	must(t, w.instance.AddFaults(simconnect.Fault{Operation: "SearchUsers", Status: http.StatusForbidden, Code: "AccessDeniedException", Times: -1}))
+	outcomes, _ := w.stream("/v1/release", w.asJSON(map[string][]string{"people": {one.Login}}))
+	if got := outcomes[one.ID]; got.Result != app.ResultDone || !slices.Equal(got.Actions, []plan.Action{plan.Release}) {
+		t.Errorf("release: %+v", outcomes)
+	}
+	status, text := w.call(http.MethodPost, "/v1/release", `{"people":["an-agent"]}`)
+	if status == http.StatusOK || !strings.Contains(text, "connect:SearchUsers") {
+		t.Errorf("release of nobody who is known: %d %s", status, text)
+	}
+}
+
 // TestReleaseAndForget uninstalls and erases.
 func TestReleaseAndForget(t *testing.T) {
 	t.Parallel()

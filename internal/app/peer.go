@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"os/user"
+	"regexp"
 	"strconv"
 )
 
@@ -24,6 +26,25 @@ func operator(ctx context.Context) string {
 	}
 	return userName(os.Getuid())
 }
+
+// SudoHeader tells of a request who gave it by sudo. Only the daemon's user and root can
+// use the socket, so whoever could lie here could write the journal as well; but one of
+// several people who are that user by sudo is told from the others.
+const SudoHeader = "Connectroster-Sudo-User"
+
+// bySudo puts who has become the user that asks before that user's name.
+func bySudo(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sudo, as := r.Header.Get(SudoHeader), operator(r.Context())
+		if sudo != as && plainName.MatchString(sudo) {
+			r = r.WithContext(withOperator(r.Context(), sudo+" as "+as))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// plainName is what a user of a machine can be called, in a domain too.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_.@+\\-]{1,64}\$?$`)
 
 // fromPeer puts the user at the other end of a connection into its context.
 func fromPeer(ctx context.Context, c net.Conn) context.Context {

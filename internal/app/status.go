@@ -93,6 +93,9 @@ func (a *App) Status(ctx context.Context) (Status, error) {
 	} else {
 		calls := a.client.Stats()
 		status.Okta = &calls
+		if caught, err := a.engine.CaughtUp(ctx); err == nil {
+			status.CatchUp.Stored = caught.Started
+		}
 	}
 	if swept, err := a.engine.Swept(ctx); err == nil {
 		status.Sweep.Last = &swept
@@ -137,6 +140,9 @@ type CatchUpStatus struct {
 	Requests int       `json:"requests"`
 	Failed   int       `json:"failed_deliveries"` // that Okta reported
 	Gaps     int       `json:"gaps"`
+
+	// Stored is when the last one that succeeded began, in this process or another.
+	Stored time.Time `json:"stored,omitzero"`
 }
 
 // watch remembers how the backstops fare.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -15,8 +16,9 @@ import (
 
 // Times of a stream.
 const (
-	// submitWithin bounds the storing of requests, which goes on without a client.
-	submitWithin = 2 * time.Minute
+	// submitWithin bounds the storing of requests, which goes on without a client. A
+	// table in AWS takes a hundred people a second.
+	submitWithin = 10 * time.Minute
 	// writeWithin bounds the writing of one line to a client.
 	writeWithin = 10 * time.Second
 	// longWait is how far off a second look must be for a person to count as
@@ -59,21 +61,23 @@ func (s *stream) send(l Line) {
 
 // errand is something that is carried out by looks at people.
 type errand struct {
-	people  []string          // Okta ids
-	refused map[string]string // those of them about whom nothing is asked for, with the reason
-	names   map[string]string // what to call them
-	eta     float64           // seconds, before anything is known; 0: not known
-	order   plan.Action       // by which an order is carried out; empty: it is none
-	submit  func(ctx context.Context) error
+	people    []string          // Okta ids
+	refused   map[string]string // those of them about whom nothing is asked for, with the reason
+	names     map[string]string // what to call them
+	eta       float64           // seconds, before anything is known; 0: not known
+	ownerless map[string]bool   // those of them who are agents without an owner
+	order     plan.Action       // by which an order is carried out; empty: it is none
+	submit    func(ctx context.Context) error
 }
 
 // carryOut has people looked at and tells the client how each look ended. A
 // client that goes away ends the telling and not the work.
 func (a *App) carryOut(w http.ResponseWriter, r *http.Request, e errand) {
-	watcher := a.tracker.watch(e.people)
+	watcher, began := a.tracker.watch(e.people), a.now()
 	defer watcher.stop()
 	storing, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitWithin)
 	defer cancel()
+	before := a.newest(storing)
 	if err := e.submit(storing); err != nil {
 		fail(w, http.StatusInternalServerError, err)
 		return
@@ -84,7 +88,7 @@ func (a *App) carryOut(w http.ResponseWriter, r *http.Request, e errand) {
 		return
 	}
 	t := telling{
-		stream: newStream(w), app: a, errand: e, wanted: wanted, started: a.now(),
+		stream: newStream(w), app: a, errand: e, wanted: wanted, started: began, before: before,
 		open: map[string]*attempt{}, summary: Summary{Total: len(e.people), Results: map[Result]int{}, Actions: map[plan.Action]int{}},
 	}
 	for _, id := range e.people {
@@ -95,6 +99,20 @@ func (a *App) carryOut(w http.ResponseWriter, r *http.Request, e errand) {
 		t.open[id] = &attempt{}
 	}
 	t.run(r.Context(), watcher)
+}
+
+// newest gives the number of the journal's newest entry. Where it cannot be read nothing
+// counts as new.
+func (a *App) newest(ctx context.Context) int64 {
+	entries, err := a.backend.Recent(ctx, reconcile.Query{Limit: 1})
+	switch {
+	case err != nil:
+		a.log.Warn("cannot see where the journal ends", "error", err)
+		return math.MaxInt64
+	case len(entries) == 0:
+		return 0
+	}
+	return entries[0].Seq
 }
 
 // generations gives the newest request about each person: what is told must
@@ -120,7 +138,9 @@ type telling struct {
 	errand  errand
 	wanted  map[string]int64
 	started time.Time
+	before  int64               // the number of the journal's newest entry when it began
 	open    map[string]*attempt // of those who are not settled
+	at      int                 // whose row is looked at next
 	summary Summary
 }
 
@@ -129,6 +149,7 @@ type attempt struct {
 	since   time.Time // of the first look; zero: there was none
 	last    reconcile.Outcome
 	actions []plan.Action
+	ended   bool // by the row; a second later it is told
 }
 
 func (t *telling) run(ctx context.Context, watcher *watcher) {
@@ -147,6 +168,7 @@ func (t *telling) run(ctx context.Context, watcher *watcher) {
 				t.take(out)
 			}
 		case <-tick.C:
+			t.elsewhere(ctx)
 			t.overdue()
 			t.progress()
 		}

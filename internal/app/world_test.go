@@ -162,7 +162,7 @@ func newWorld(t testing.TB, s setup) *world {
 	})
 	must(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := w.org.Close(ctx); err != nil {
 			t.Errorf("close the org: %v", err)
@@ -183,7 +183,7 @@ func newWorld(t testing.TB, s setup) *world {
 		return (&net.Dialer{}).DialContext(ctx, "unix", w.socket)
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	w.api = &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	w.api = &http.Client{Transport: transport, Timeout: time.Minute}
 
 	w.furnish()
 	t.Cleanup(w.stop)
@@ -276,7 +276,7 @@ func (w *world) start() {
 func (w *world) stop() {
 	w.t.Helper()
 	if w.running != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := w.running.Stop(ctx); err != nil {
 			w.t.Errorf("stop the app: %v", err)
@@ -368,13 +368,16 @@ func (w *world) person(id string) person {
 	return p
 }
 
+// patience is how much longer things may last where other programs keep the machine busy.
+const patience = time.Minute
+
 // await waits until something is so. Otherwise it fails and shows what there is
 // to see.
 func (w *world) await(what string, limit time.Duration, so func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(limit); !so(); <-tick.C {
+	for end := time.Now().Add(limit + patience); !so(); <-tick.C {
 		if time.Now().After(end) {
 			status, _ := json.MarshalIndent(w.status(), "", "  ")
 			w.t.Fatalf("%s: not within %v\n%s\n%s", what, limit, status, w.log)
@@ -385,7 +388,7 @@ func (w *world) await(what string, limit time.Duration, so func() bool) {
 // quiet waits until every delivery was made and nobody is to be looked at now.
 func (w *world) quiet() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	must(w.t, w.org.Idle(ctx))
 	w.await("an empty queue", 30*time.Second, func() bool {
@@ -463,6 +466,9 @@ func (w *world) becomes(want map[string]string, limit time.Duration) {
 	w.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	if limit > 0 {
+		limit += patience
+	}
 	for end := time.Now().Add(limit); !maps.Equal(want, w.roster()); <-tick.C {
 		if time.Now().After(end) {
 			w.t.Fatalf("the roster is not what the org wants after %v (-want +got):\n%s\n%s", limit, cmp.Diff(want, w.roster()), w.log)

@@ -18,12 +18,12 @@
 //	intent/PERSON  instance           the open intent
 //	tomb           agent              the tombstone
 //	note           name               the text
-//	guard          "i" instance       the windows; rev goes up with every change of the books
+//	guard          "i" instance       the windows, and the era of places; rev goes up with every change of the books
 //	guard          "holds"            how many holds there are
 //	hold           number             a hold                                when its last entry expires
 //	hold/NUMBER    person number      an entry
 //	held/PERSON    instance "e" no.   where the entries about the person are
-//	held/PERSON    instance "p" hash  a place that was taken, with ttl
+//	held/PERSON    instance "p" hash  a place that was taken, with its era and ttl
 //	cause          instance cause     the newest hold of that cause
 //	stay           person             the stay, with ttl
 //	journal        "end"              the number of the newest entry
@@ -51,8 +51,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/time/rate"
 
 	"connectroster/internal/reconcile"
+	"connectroster/internal/remedy"
 )
 
 // Config says where the table and the queues are.
@@ -107,6 +109,7 @@ type Store struct {
 	wake     chan struct{}
 	queues   *queues // nil: no messages are sent
 	ready    readiness
+	pace     *rate.Limiter // of rows that no hook waits for
 	identity identity
 
 	guarding turn // one change of the guard's books at a time, and one of the journal
@@ -155,6 +158,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		c.ProbeEvery = 5 * time.Second
 	}
 	s := &Store{
+		pace:  rate.NewLimiter(paceRows, pieceRows),
 		space: c.Space, table: c.Table, log: c.Log, clock: c.Now, skew: c.Skew, timeout: c.Timeout,
 		wake: make(chan struct{}, 1), ready: newReadiness(c.ProbeEvery), claims: map[string]*person{},
 		guarding: newTurn(), writing: newTurn(), identity: identity{turn: newTurn()},
@@ -218,8 +222,8 @@ func (s *Store) Check(ctx context.Context) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the table %s has other keys or indexes than connectroster needs: want the keys pk and sk and a local index %q of all attributes; "+
-		"an index cannot be added later, so create the table anew", s.table, openIndex)
+	return remedy.Mark("table_foreign", fmt.Errorf("the table %s has other keys or indexes than connectroster needs: want the keys pk and sk and a local index %q of all attributes; "+
+		"an index cannot be added later, so create the table anew", s.table, openIndex))
 }
 
 func sameKeys(a, b []types.KeySchemaElement) bool {
@@ -255,7 +259,9 @@ func (s *Store) Ready(ctx context.Context) error {
 	if !s.ready.at.IsZero() && age >= 0 && age < s.ready.every {
 		return s.ready.err
 	}
-	err := s.write(ctx, change{key: s.key("probe", "probe"), set: item{"at": number(micros(s.now()))}})
+	probing, cancel := context.WithTimeout(ctx, s.timeout) // with all repetitions
+	defer cancel()
+	err := s.write(probing, change{key: s.key("probe", "probe"), set: item{"at": number(reconcile.Micros(s.now()))}})
 	if err != nil {
 		err = fmt.Errorf("probe the table: %w", err)
 	}

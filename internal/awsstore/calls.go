@@ -102,18 +102,59 @@ func (s *Store) write(ctx context.Context, changes ...change) error {
 	if len(changes) > transactionLimit || total > requestLimit {
 		return fmt.Errorf("%d items of %d bytes do not fit in one transaction: DynamoDB takes %d of %d bytes together", len(changes), total, transactionLimit, requestLimit)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	var err error
-	switch len(changes) {
-	case 0:
+	if len(changes) == 0 {
 		return ctx.Err()
-	case 1: // at half the price of a transaction
-		err = s.writeOne(ctx, changes[0])
-	default:
-		err = s.writeAll(ctx, changes)
 	}
-	return explain(asConflict(err))
+	return s.call(ctx, func(ctx context.Context) error {
+		if len(changes) == 1 { // at half the price of a transaction
+			return asConflict(s.writeOne(ctx, changes[0]))
+		}
+		return asConflict(s.writeAll(ctx, changes))
+	})
+}
+
+// A call that is throttled is made again after a pause that is random, up to a limit
+// that doubles from throttleBase to throttleCap, until the caller's time is over: whoever
+// answers a hook has two seconds, a look has its timeout, and a sweep what Lambda gives.
+// Who has set no limit waits for throttleFor.
+const (
+	throttleBase = 50 * time.Millisecond
+	throttleCap  = 2 * time.Second
+	throttleFor  = time.Minute
+)
+
+// call makes one call of DynamoDB, and again where it was throttled, which is certain
+// to have changed nothing.
+func (s *Store) call(ctx context.Context, do func(context.Context) error) error {
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, throttleFor)
+		defer cancel()
+	}
+	once := func() error {
+		ctx, cancel := context.WithTimeout(ctx, s.timeout)
+		defer cancel()
+		return do(ctx)
+	}
+	for try := 0; ; try++ {
+		err := once()
+		limit := min(throttleCap, throttleBase<<min(try, 20))
+		if !throttled(err) || pause(ctx, rand.N(limit)) != nil {
+			return explain(err)
+		}
+	}
+}
+
+// pause waits, or gives the error of a context that ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (s *Store) writeOne(ctx context.Context, c change) (err error) {
@@ -179,11 +220,8 @@ func (s *Store) persist(ctx context.Context, do func() error) error {
 		if try < 2 {
 			continue
 		}
-		pause := time.Duration(rand.Int64N(int64(min(time.Millisecond<<try, 200*time.Millisecond))))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
+		if err := pause(ctx, rand.N(min(time.Millisecond<<try, 200*time.Millisecond))); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("others wrote at the same time, %d times over: try again", tries)
@@ -191,20 +229,25 @@ func (s *Store) persist(ctx context.Context, do func() error) error {
 
 // get reads one item consistently; nil if there is none.
 func (s *Store) get(ctx context.Context, key item) (item, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: key, ConsistentRead: aws.Bool(true)})
+	var out *dynamodb.GetItemOutput
+	err := s.call(ctx, func(ctx context.Context) (err error) {
+		out, err = s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: key, ConsistentRead: aws.Bool(true)})
+		return err
+	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	return out.Item, nil
 }
+
+// readAtOnce is how many items DynamoDB reads in one call.
+const readAtOnce = 100
 
 // getAll reads items consistently, in no order. Those that there are not are left
 // out.
 func (s *Store) getAll(ctx context.Context, keys []item) ([]item, error) {
 	var found []item
-	for _, part := range batches(keys, 100) {
+	for _, part := range batches(keys, readAtOnce) {
 		ask := make([]map[string]types.AttributeValue, len(part))
 		for i, key := range part {
 			ask[i] = key
@@ -219,13 +262,11 @@ func (s *Store) getAll(ctx context.Context, keys []item) ([]item, error) {
 			}
 			// What does not fit in one answer, or comes too fast, is left over.
 			if ask = out.UnprocessedKeys[s.table].Keys; len(ask) > 0 && len(out.Responses[s.table]) == 0 {
-				if try == tries {
+				if try >= tries {
 					return nil, errors.New("DynamoDB leaves items unread again and again: try again later")
 				}
-				select {
-				case <-ctx.Done():
-					return nil, ctx.Err()
-				case <-time.After(time.Duration(try) * 20 * time.Millisecond):
+				if err := pause(ctx, time.Duration(try)*20*time.Millisecond); err != nil {
+					return nil, err
 				}
 			}
 		}
@@ -234,15 +275,14 @@ func (s *Store) getAll(ctx context.Context, keys []item) ([]item, error) {
 }
 
 func (s *Store) getSome(ctx context.Context, keys []map[string]types.AttributeValue) (*dynamodb.BatchGetItemOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
-		s.table: {Keys: keys, ConsistentRead: aws.Bool(true)},
-	}})
-	if err != nil {
-		return nil, explain(err)
-	}
-	return out, nil
+	var out *dynamodb.BatchGetItemOutput
+	err := s.call(ctx, func(ctx context.Context) (err error) {
+		out, err = s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+			s.table: {Keys: keys, ConsistentRead: aws.Bool(true)},
+		}})
+		return err
+	})
+	return out, err
 }
 
 // asked selects items of one partition, in the order of their sort keys or of the
@@ -328,13 +368,12 @@ func (s *Store) ask(ctx context.Context, q asked, do func(item) (bool, error)) (
 }
 
 func (s *Store) page(ctx context.Context, input *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	out, err := s.db.Query(ctx, input)
-	if err != nil {
-		return nil, explain(err)
-	}
-	return out, nil
+	var out *dynamodb.QueryOutput
+	err := s.call(ctx, func(ctx context.Context) (err error) {
+		out, err = s.db.Query(ctx, input)
+		return err
+	})
+	return out, err
 }
 
 // list reads all items that are asked for.

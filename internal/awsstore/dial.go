@@ -4,27 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
+
+	"connectroster/internal/awsdial"
 )
 
 // dial makes the clients. Nothing is sent yet.
 func (s *Store) dial(ctx context.Context, c Config) error {
-	// Answers are quick or lost, so an attempt begins anew soon.
-	loaded, err := config.LoadDefaultConfig(ctx, config.WithRegion(c.Region), config.WithRetryer(func() aws.Retryer {
+	// Answers are quick or lost, so an attempt begins anew soon. What is wrong is in the
+	// error, and so not in the words of the SDK beside our log.
+	loaded, err := config.LoadDefaultConfig(ctx, config.WithRegion(c.Region), config.WithLogger(logging.Nop{}), config.WithRetryer(func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 300*time.Millisecond })
 	}))
 	if err != nil {
@@ -39,29 +38,13 @@ func (s *Store) dial(ctx context.Context, c Config) error {
 	if c.Endpoint != "" {
 		loaded.BaseEndpoint = &c.Endpoint
 	}
-	base, ok := loaded.HTTPClient.(*awshttp.BuildableClient)
-	if !ok {
-		base = awshttp.NewBuildableClient()
-	}
-	// The address is looked at when it is dialled, so no name, variable or file can
-	// lead to this machine unnoticed. A proxy is whatever the operator says.
-	proxy := base.GetTransport().Proxy != nil && proxied(base.GetTransport())
-	if !proxy {
-		base = base.WithDialerOptions(func(d *net.Dialer) {
-			d.Control = func(_, address string, _ syscall.RawConn) error {
-				ap, err := netip.ParseAddrPort(address)
-				if err != nil {
-					return fmt.Errorf("read the address %q: %w", address, err)
-				}
-				return checkAddress(ap.Addr(), c.AllowLoopback)
-			}
-		})
-	}
-	if err := checkEndpoint(c); err != nil {
+	rule := awsdial.Rule{Service: "AWS", Loopback: c.AllowLoopback}
+	if err := checkEndpoint(c.Endpoint, rule); err != nil {
 		return err
 	}
+	guarded := rule.Guard(loaded.HTTPClient, &url.URL{Scheme: "https", Host: "dynamodb.us-east-1.amazonaws.com"})
 	s.http = &http.Client{
-		Transport: base.GetTransport(), Timeout: c.Attempt,
+		Transport: guarded.GetTransport(), Timeout: c.Attempt,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	loaded.HTTPClient = s.http
@@ -74,43 +57,17 @@ func (s *Store) dial(ctx context.Context, c Config) error {
 	return nil
 }
 
-func proxied(t *http.Transport) bool {
-	proxy, err := t.Proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: "dynamodb.us-east-1.amazonaws.com"}})
-	return err == nil && proxy != nil
-}
-
-// checkEndpoint refuses an endpoint that is no URL, or that is on this machine
-// where that is not allowed.
-func checkEndpoint(c Config) error {
-	if c.Endpoint == "" {
+// checkEndpoint refuses an endpoint that is no URL, or at which AWS cannot be.
+func checkEndpoint(endpoint string, rule awsdial.Rule) error {
+	if endpoint == "" {
 		return nil
 	}
-	u, err := url.Parse(c.Endpoint)
+	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return errors.New("the endpoint is not an http or https URL")
 	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return checkAddress(ip, c.AllowLoopback)
-	}
-	if !c.AllowLoopback && (host == "localhost" || strings.HasSuffix(host, ".localhost")) {
-		return errLoopback
-	}
-	return nil
-}
-
-var errLoopback = errors.New("the endpoint is on this machine, so it is not AWS; set allow_loopback if that is meant")
-
-// checkAddress refuses addresses at which no service of AWS can be.
-func checkAddress(ip netip.Addr, loopback bool) error {
-	ip = ip.Unmap()
-	switch {
-	case ip.IsLoopback() && loopback:
-		return nil
-	case ip.IsLoopback(), ip.IsUnspecified():
-		return errLoopback
-	case ip.IsLinkLocalUnicast(), ip.IsMulticast():
-		return fmt.Errorf("%s is a link-local or multicast address, so it is not AWS", ip)
+	if err := rule.Host(u.Hostname()); err != nil {
+		return fmt.Errorf("the endpoint %s cannot be used: %w", u.Redacted(), err)
 	}
 	return nil
 }

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+
+	"connectroster/internal/redact"
+	"connectroster/internal/remedy"
 )
 
 // conflictError says that a condition does not hold, or that another transaction
@@ -39,7 +43,11 @@ func asConflict(err error) error {
 		return err
 	}
 	// A transaction is cancelled for one reason for each item. Conditions and
-	// conflicts are worth another look only where nothing else is wrong.
+	// conflicts are worth another look only where nothing else is wrong. One that is
+	// throttled too is none yet: it is tried again as it is.
+	if throttled(err) {
+		return err
+	}
 	conflict := &conflictError{map[int]item{}}
 	for i, reason := range cancelled.CancellationReasons {
 		switch aws.ToString(reason.Code) {
@@ -53,27 +61,66 @@ func asConflict(err error) error {
 	return conflict
 }
 
-// explain says in words what the error of a call means for the operator. The error
-// it was given stays in the chain. All of them may pass, so none is terminal.
+// throttled reports whether DynamoDB did nothing because the table, or one of its
+// partitions, takes no more for now. Items of a cancelled transaction may have other
+// reasons beside that: a condition or a conflict will be there the next time, if it
+// still is, and anything else no waiting can mend.
+// Source: Amazon DynamoDB API Reference, TransactWriteItems, cancellation reasons.
+func throttled(err error) bool {
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) {
+		found := false
+		for _, reason := range cancelled.CancellationReasons {
+			switch aws.ToString(reason.Code) {
+			case "ThrottlingError", "ProvisionedThroughputExceeded":
+				found = true
+			case "", "None", "TransactionConflict", "ConditionalCheckFailed":
+			default:
+				return false
+			}
+		}
+		return found
+	}
+	var answer smithy.APIError
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.ErrorCode() {
+	case "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded":
+		return true
+	}
+	return false
+}
+
+// explain says in words what the error of a call means for the operator, and marks it
+// with its code. The error it was given stays in the chain. All of them may pass, so none
+// is terminal.
 func explain(err error) error {
 	var conflict *conflictError
 	if err == nil || errors.As(err, &conflict) || errors.Is(err, context.Canceled) {
 		return err
 	}
+	err = redact.Error(err)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("AWS does not answer in time: %w", err)
+		return remedy.Mark("table_unreachable", fmt.Errorf("AWS does not answer in time: %w", err))
 	}
+	if throttled(err) {
+		return remedy.Mark("table_busy", fmt.Errorf("DynamoDB takes no more at the moment: %w", err))
+	}
+	var network net.Error
 	var answer smithy.APIError
-	if !errors.As(err, &answer) {
+	switch {
+	case errors.As(err, &answer):
+	case errors.As(err, &network):
+		return remedy.Mark("table_unreachable", err)
+	default:
 		return err
 	}
 	switch answer.ErrorCode() {
 	case "ResourceNotFoundException":
-		return fmt.Errorf("the table does not exist in this account and region: deploy it, or mend store.aws in the configuration: %w", err)
+		return remedy.Mark("table_missing", fmt.Errorf("the table does not exist in this account and region: deploy it, or mend store.aws in the configuration: %w", err))
 	case "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "MissingAuthenticationTokenException":
-		return fmt.Errorf("AWS refuses the credentials or what they may do: %w", err)
-	case "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded":
-		return fmt.Errorf("DynamoDB takes no more at the moment: %w", err)
+		return remedy.Mark("table_denied", fmt.Errorf("AWS refuses the credentials or what they may do: %w", err))
 	case "ItemCollectionSizeLimitExceededException":
 		return fmt.Errorf("a partition of the table has reached its 10 GB: %w", err)
 	}

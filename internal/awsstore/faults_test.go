@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -38,10 +39,11 @@ type proxy struct {
 type fault int
 
 const (
-	none    fault = iota
-	broken        // 500, and the service has done nothing
-	dropped       // the service has done it, and its answer is lost
-	refused       // throttled
+	none      fault = iota
+	broken          // 500, and the service has done nothing
+	dropped         // the service has done it, and its answer is lost
+	refused         // throttled
+	cancelled       // a transaction is, since one of its items was throttled and another contended
 )
 
 func newProxy(t *testing.T, target string) *proxy {
@@ -70,6 +72,10 @@ func newProxy(t *testing.T, target string) *proxy {
 		case refused:
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"planted"}`)
+		case cancelled:
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","message":"planted",
+				"CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict","Message":"planted"},{"Code":"ThrottlingError","Message":"planted"}]}`)
 		case dropped:
 			body, _ := io.ReadAll(r.Body)
 			r.Body = io.NopCloser(bytes.NewReader(body))
@@ -238,8 +244,9 @@ func TestLostAnswers(t *testing.T) {
 // which the table can be away, and nothing stored.
 func TestNothingAnswers(t *testing.T) {
 	t.Parallel()
-	for name, how := range map[string]fault{"broken": broken, "throttled": refused} {
+	for name, how := range map[string]fault{"broken": broken, "throttled": refused, "cancelled": cancelled} {
 		c := fresh(t)
+		c.Timeout = 2 * time.Second
 		s, p := behind(t, c)
 		p.plant(func(string) fault { return how })
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -427,6 +434,59 @@ func TestSendDue(t *testing.T) {
 	}
 	if w, err = s.ClaimPerson(ctx, "later", time.Minute); err != nil {
 		t.Fatalf("claimed %+v and error %v", w, err)
+	}
+}
+
+// TestQueuesAway: what fails ten times alike is one line of the log, and who waits for
+// an answer waits for one call of each queue.
+func TestQueuesAway(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	c := fresh(t)
+	withQueues(t, &c)
+	c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	s, p := behind(t, c)
+	ask := func(n int) string {
+		t.Helper()
+		log.Reset()
+		var requests []reconcile.Request
+		for i := range n {
+			requests = append(requests, reconcile.Request{Person: fmt.Sprintf("p%d-%d", n, i), Priority: reconcile.Priority(i % 3), Trigger: reconcile.TriggerHook})
+		}
+		if err := s.Enqueue(t.Context(), requests...); err != nil {
+			t.Fatalf("%d people are stored, so the hook is acknowledged: %v", n, err)
+		}
+		return log.String()
+	}
+	if said := ask(2); said != "" { // the addresses of the queues are known from then on
+		t.Fatalf("logged %q", said)
+	}
+	p.plant(func(operation string) fault {
+		if operation == "SendMessageBatch" {
+			return broken
+		}
+		return none
+	})
+	for _, n := range []int{10, 230} {
+		said := ask(n)
+		for what, most := range map[string]int{"\n": 1, "leavers-": 1, "people-": 1, `\n`: 0} {
+			if got := strings.Count(said, what); got > most {
+				t.Errorf("%d people: %q stands there %d times, want %d: %s", n, what, got, most, said)
+			}
+		}
+		if want := fmt.Sprintf("people=%d ", n); !strings.Contains(said, want) {
+			t.Errorf("want %s: %s", want, said)
+		}
+	}
+	p.plant(nil)
+
+	one := errors.New("operation error SQS: RequestID: 1, gone")
+	err := together([]error{one, nil, errors.New("other"), errors.New("operation error SQS: RequestID: 2, gone")})
+	if want := "operation error SQS: RequestID: 1, gone (2 times); other"; err == nil || err.Error() != want || !errors.Is(err, one) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := together([]error{nil, nil}); err != nil {
+		t.Errorf("of no errors came %v", err)
 	}
 }
 

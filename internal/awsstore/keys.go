@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -147,22 +147,6 @@ var separators = strings.NewReplacer("\x00", "\x01\x02", "\x01", "\x01\x03")
 // digits is a number that sorts as text. Negative ones sort as 0.
 func digits(n int64) string { return fmt.Sprintf("%019d", max(n, 0)) }
 
-// micros is how a time is stored; the zero time is 0.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-// instant is the time that micros stored.
-func instant(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
-}
-
 // itemLimit and requestLimit are what DynamoDB takes in one item and in one
 // transaction, in bytes; transactionLimit is how many items the latter may have.
 // Source: Amazon DynamoDB Developer Guide, Quotas.
@@ -201,3 +185,12 @@ func sizeOf(v types.AttributeValue) int {
 
 // batches cuts a list into pieces of at most so many.
 func batches[T any](list []T, most int) [][]T { return slices.Collect(slices.Chunk(list, most)) }
+
+// sorted gives the values of a map in the order of its keys.
+func sorted[K cmp.Ordered, V any](m map[K]V) []V {
+	var list []V
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, m[key])
+	}
+	return list
+}

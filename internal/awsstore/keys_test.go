@@ -2,6 +2,7 @@ package awsstore
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -69,16 +70,29 @@ func TestLimits(t *testing.T) {
 	if err := s.SaveNote(t.Context(), "large", strings.Repeat("x", itemLimit-10_000)); err != nil {
 		t.Errorf("a note of less: %v", err)
 	}
+	// A delivery that tells of somebody in more groups than one transaction takes.
 	var facts []reconcile.Fact
-	for i := range 100 {
-		facts = append(facts, reconcile.Fact{Person: "a", Group: string(rune('A' + i))})
+	for i := range 250 {
+		facts = append(facts, reconcile.Fact{Person: "a", Group: fmt.Sprint("group ", i), Member: true})
 	}
-	err = s.Enqueue(t.Context(), reconcile.Request{Person: "a", Facts: facts})
-	if err == nil || !strings.Contains(err.Error(), "100 facts about person a do not fit in one transaction") {
-		t.Errorf("100 facts about one person: %v", err)
-	}
-	if err := s.Enqueue(t.Context(), reconcile.Request{Person: "a", Facts: facts[:99]}); err != nil {
-		t.Errorf("99 facts about one person: %v", err)
+	for _, trigger := range []reconcile.Trigger{reconcile.TriggerHook, reconcile.TriggerLog} {
+		person := string(trigger)
+		for i := range facts {
+			facts[i].Person = person
+		}
+		err := s.Enqueue(t.Context(), reconcile.Request{Person: "before " + person, Trigger: trigger}, reconcile.Request{Person: person, Trigger: trigger, Facts: facts})
+		if err != nil {
+			t.Fatalf("250 facts about one person: %v", err)
+		}
+		if known, err := s.Facts(t.Context(), person); err != nil || len(known) != len(facts) {
+			t.Errorf("%d of 250 facts about one person are known (error %v)", len(known), err)
+		}
+		for _, id := range []string{person, "before " + person} {
+			rows, err := s.People(t.Context(), reconcile.WaitingQuery{Person: id})
+			if err != nil || len(rows) != 1 || rows[0].Generation != 1 {
+				t.Errorf("the queue holds %+v of %s (error %v), want one request", rows, id, err)
+			}
+		}
 	}
 }
 

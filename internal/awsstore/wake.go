@@ -1,11 +1,11 @@
 package awsstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -19,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"connectroster/internal/reconcile"
+	"connectroster/internal/redact"
+	"connectroster/internal/remedy"
 )
 
 // Message is the body of a message. It says "look at this person" and no more: the
@@ -51,11 +53,27 @@ func (q *queue) address(ctx context.Context, api sender) (*string, error) {
 	if q.url == "" {
 		out, err := api.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &q.name})
 		if err != nil {
-			return nil, fmt.Errorf("find the queue %s: %w", q.name, err)
+			return nil, fmt.Errorf("find the queue %s: %w", q.name, redact.Error(err))
 		}
 		q.url = aws.ToString(out.QueueUrl)
 	}
 	return aws.String(q.url), nil
+}
+
+// CheckQueues reports a queue that is not there. One that is named by its URL is not
+// looked for.
+func (s *Store) CheckQueues(ctx context.Context) error {
+	if s.queues == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	for _, q := range []*queue{s.queues.leavers, s.queues.other} {
+		if _, err := q.address(ctx, s.queues.api); err != nil {
+			return remedy.Mark("queue_missing", err)
+		}
+	}
+	return nil
 }
 
 // announceFor is how long a hook's answer may be held up by the queues: the
@@ -70,7 +88,7 @@ func (s *Store) announce(ctx context.Context, rows []*person) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, announceFor)
 	defer cancel()
-	rows = slices.DeleteFunc(slices.Clone(rows), func(p *person) bool { return p.state != reconcile.StateDue })
+	rows = slices.DeleteFunc(slices.Clone(rows), func(p *person) bool { return p.State != reconcile.StateDue })
 	sent, err := s.send(ctx, rows, "")
 	if err != nil {
 		s.log.Warn("cannot tell the queues who is due; the waking schedule will", "people", len(rows)-len(sent), "error", err)
@@ -96,16 +114,14 @@ func (s *Store) SendDue(ctx context.Context) (int, error) {
 	if s.queues == nil {
 		return 0, nil
 	}
-	now := micros(s.now())
+	now := reconcile.Micros(s.now())
 	rows, err := s.rows(ctx, asked{from: orderDue, to: orderLater + digits(now)}, 0)
 	if err != nil {
 		return 0, fmt.Errorf("find who is due: %w", err)
 	}
-	rows = slices.DeleteFunc(rows, func(p *person) bool { return !s.unannounced(p, now) })
-	rows = rows[:min(len(rows), sendAtOnce)] // leavers come first
 	sent := 0
 	var faults []error
-	for _, part := range batches(rows, 100) {
+	for _, part := range batches(s.toTell(rows, now), 100) {
 		told, err := s.send(ctx, part, "w"+strconv.FormatInt(now, 36))
 		sent += len(told)
 		faults = append(faults, err)
@@ -121,10 +137,18 @@ func (s *Store) SendDue(ctx context.Context) (int, error) {
 			break
 		}
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := together(faults); err != nil {
 		return sent, fmt.Errorf("wake those who are due: %w", err)
 	}
 	return sent, nil
+}
+
+// toTell gives those of whom the queues may know nothing, as many as are told in one run.
+// Leavers come first: those who wait to be looked at again stand behind all who are due.
+func (s *Store) toTell(rows []*person, now int64) []*person {
+	rows = slices.DeleteFunc(rows, func(p *person) bool { return !s.unannounced(p, now) })
+	slices.SortStableFunc(rows, func(a, b *person) int { return cmp.Compare(a.Open.Priority, b.Open.Priority) })
+	return rows[:min(len(rows), sendAtOnce)]
 }
 
 // unannounced reports whether the queues may know nothing of somebody.
@@ -132,21 +156,22 @@ func (s *Store) unannounced(p *person, now int64) bool {
 	if p.sent != 0 && now-p.sent < announceAgain.Microseconds() && p.sent <= now {
 		return false
 	}
-	switch p.state {
+	switch p.State {
 	case reconcile.StateDue:
-		return p.sent != 0 || now-max(p.open.due, p.open.since) >= announceAfter.Microseconds()
+		return p.sent != 0 || now-max(p.Open.Due, p.Open.Since) >= announceAfter.Microseconds()
 	case reconcile.StateWorking:
-		return p.leaseUntil+s.skew.Microseconds() <= now
+		return p.LeaseUntil+s.skew.Microseconds() <= now
 	}
 	return true
 }
 
 // send sends a message for each of the rows, leavers first, and gives those that
-// were taken.
+// were taken. A queue that does not answer is not asked again: the waking schedule
+// does that.
 func (s *Store) send(ctx context.Context, rows []*person, mark string) (sent []*person, err error) {
 	var leavers, other []*person
 	for _, p := range rows {
-		if p.open.priority == reconcile.Leaver {
+		if p.Open.Priority == reconcile.Leaver {
 			leavers = append(leavers, p)
 		} else {
 			other = append(other, p)
@@ -160,12 +185,47 @@ func (s *Store) send(ctx context.Context, rows []*person, mark string) (sent []*
 		for _, part := range batches(to.rows, 10) { // as many as SQS takes at once
 			taken, err := s.sendTo(ctx, to.queue, part, mark)
 			sent, faults = append(sent, taken...), append(faults, err)
-			if ctx.Err() != nil {
-				return sent, errors.Join(faults...)
+			if err != nil && len(taken) == 0 {
+				break
 			}
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return sent, errors.Join(faults...)
+	return sent, together(faults)
+}
+
+// requestID is what differs between errors that are the same.
+var requestID = regexp.MustCompile(`RequestID: [^,]*`)
+
+// together makes one error of several, on one line: what is said more than once it
+// says once, and how often.
+func together(faults []error) error {
+	var kinds []error
+	var keys []string
+	times := map[string]int{}
+	for _, err := range faults {
+		if err == nil {
+			continue
+		}
+		key := requestID.ReplaceAllString(err.Error(), "")
+		if times[key]++; times[key] == 1 {
+			kinds, keys = append(kinds, err), append(keys, key)
+		}
+	}
+	var out error
+	for i, err := range kinds {
+		if n := times[keys[i]]; n > 1 {
+			err = fmt.Errorf("%w (%d times)", err, n)
+		}
+		if out == nil {
+			out = err
+		} else {
+			out = fmt.Errorf("%w; %w", out, err)
+		}
+	}
+	return out
 }
 
 func (s *Store) sendTo(ctx context.Context, q *queue, rows []*person, mark string) ([]*person, error) {
@@ -177,19 +237,19 @@ func (s *Store) sendTo(ctx context.Context, q *queue, rows []*person, mark strin
 	}
 	var entries []types.SendMessageBatchRequestEntry
 	for i, p := range rows {
-		body, err := json.Marshal(Message{p.person})
+		body, err := json.Marshal(Message{p.Person})
 		if err != nil {
 			return nil, err
 		}
 		entries = append(entries, types.SendMessageBatchRequestEntry{
 			Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(body)),
-			MessageGroupId:         aws.String(messageID(p.person)),
-			MessageDeduplicationId: aws.String(messageID(p.person + "." + p.rev + mark)),
+			MessageGroupId:         aws.String(messageID(p.Person)),
+			MessageDeduplicationId: aws.String(messageID(p.Person + "." + p.rev + mark)),
 		})
 	}
 	out, err := s.queues.api.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: url, Entries: entries})
 	if err != nil {
-		return nil, fmt.Errorf("send to the queue %s: %w", q.name, err)
+		return nil, fmt.Errorf("send to the queue %s: %w", q.name, redact.Error(err))
 	}
 	var taken []*person
 	for _, ok := range out.Successful {

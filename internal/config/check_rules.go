@@ -38,20 +38,32 @@ func patternFault(re string) complaint {
 	return c
 }
 
+// CheckGroup judges a group as Load does, for who asks for it.
+func CheckGroup(group string) error { return groupFault(group).err() }
+
+// groupFault says why a group of a rule cannot be used.
+func groupFault(group string) complaint {
+	re, ok := pattern(group)
+	if !ok {
+		return complaint{}
+	}
+	c := patternFault(re)
+	if c.problem == "" && regexp.MustCompile(re).MatchString("") {
+		c = complaint{"matches the empty text, and so every group", "say what a name must have, as in /^Connect /"}
+	}
+	return c
+}
+
 // checkGroup judges one group of a list.
 func (r *reader) checkGroup(path, group string) {
-	re, ok := pattern(group)
+	_, ok := pattern(group)
 	switch {
 	case !ok && regexp.MustCompile(`^/.+/[a-z]+$`).MatchString(group):
 		r.warn(path, "is taken for the name of a group", "flags of a regular expression stand inside: /(?i)name/")
 	case !ok && group != strings.TrimSpace(group):
 		r.warn(path, "begins or ends with a space, and names are compared to the letter", "leave the space out unless the group in Okta has it too")
 	case ok:
-		c := patternFault(re)
-		if c.problem == "" && regexp.MustCompile(re).MatchString("") {
-			c = complaint{"matches the empty text, and so every group", "say what a name must have, as in /^Connect /"}
-		}
-		r.test(path, c)
+		r.test(path, groupFault(group))
 	}
 }
 

@@ -141,8 +141,8 @@ type Config struct {
 	// What is logged, and how.
 	Log Log `yaml:"log"`
 
-	// Lets Okta and Amazon Connect be programs on this machine, such as the
-	// simulators, and plain `http` with them. For trials only.
+	// Lets Okta, Amazon Connect and other services of AWS be programs on this
+	// machine, such as the simulators, and plain `http` with them. For trials only.
 	AllowLoopback bool `yaml:"allow_loopback" default:"false" example:"true"`
 
 	// Warnings are what the file may well mean, but probably does not.
@@ -193,7 +193,8 @@ type Okta struct {
 // Auth says how to sign in to Okta's API, in one of two ways.
 type Auth struct {
 	// A reference to an API token. It has all the rights of the administrator who
-	// made it and ends with their account.
+	// made it and ends with their account. One in a file or in AWS Secrets Manager can
+	// be replaced without a restart.
 	Token string `yaml:"token" type:"reference" example:"env:OKTA_API_TOKEN"`
 
 	// The client id of an API Services app, which needs `private_key` and an
@@ -201,7 +202,8 @@ type Auth struct {
 	ClientID string `yaml:"client_id" example:"0oa1abcdEFGHijklm5d7"`
 
 	// A reference to the private key of the app, in PEM or as a JSON Web Key,
-	// without a passphrase.
+	// without a passphrase. One in a file or in AWS Secrets Manager can be replaced
+	// without a restart; a JSON Web Key brings its id along.
 	PrivateKey string `yaml:"private_key" type:"reference" example:"file:okta.pem"`
 
 	// The id under which the app knows the key. Left out, it is the one in the
@@ -259,7 +261,8 @@ type Connect struct {
 
 	// How many calls a second each operation of Amazon Connect may get, above 0
 	// and at most 1000. AWS allows 2 unless it raised your quota, and other
-	// programs of the same account share it.
+	// programs of the same account share it. Less than 0.1 is warned of, and with a
+	// store in AWS, where each of four workers has a quarter of it, less than 0.5.
 	Rate float64 `yaml:"rate" default:"2" example:"1.5"`
 
 	// How many calls may go at once after a rest, 1 to 1000.
@@ -351,7 +354,7 @@ type sealed struct {
 func Load(path string, getenv func(string) string) (*Config, error) {
 	data, err := readFile(path, maxFile+1)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, remedy.Mark("config_missing", fmt.Errorf("read configuration: %w: write one as docs/configuration.md shows, or name another with --config", err))
+		return nil, remedy.Mark("config_missing", fmt.Errorf("read configuration: %w: write one with connectroster init, or name another with --config", err))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)

@@ -43,7 +43,7 @@ func (r *reader) several() bool { return r.values["instances"] != nil || r.sugge
 // checkInstances judges the instances, by themselves and together.
 func (r *reader) checkInstances(c *Config) {
 	if r.values["instances"] == nil {
-		r.checkConnect("connect", c.Connect)
+		r.checkConnect("connect", c.Connect, c.Store.OnAWS())
 		return
 	}
 	if r.values["connect"] != nil {
@@ -61,7 +61,7 @@ func (r *reader) checkInstances(c *Config) {
 		if !nameOf.MatchString(name) {
 			r.findings(placeOf(r.keys[path]), "instances", complaint{"want a name of 1 to 64 letters, digits, _ and -", ""})
 		}
-		r.checkConnect(path, in)
+		r.checkConnect(path, in, c.Store.OnAWS())
 		id := strings.ToLower(in.Instance[strings.LastIndexByte(in.Instance, '/')+1:])
 		where := id + " " + cmp.Or(in.Region, arnRegion(in.Instance))
 		if other, twice := seen[where]; twice && id != "" {
@@ -82,13 +82,24 @@ var (
 
 var regionForm = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
 
-func (r *reader) checkConnect(path string, in Connect) {
+// CheckRegion judges the region of an instance as Load does, for who asks for it.
+func CheckRegion(region string) error { return regionFault(region).err() }
+
+func regionFault(region string) complaint {
+	if regionForm.MatchString(region) {
+		return complaint{}
+	}
+	return complaint{"want the name of an AWS region, such as eu-central-1", ""}
+}
+
+// checkConnect judges one instance; aws says that the store is there.
+func (r *reader) checkConnect(path string, in Connect, aws bool) {
 	if r.ok(path + ".instance") {
 		r.test(path+".instance", instanceFault(in.Instance))
 	}
 	if r.ok(path + ".region") {
-		if !regionForm.MatchString(in.Region) {
-			r.fault(path+".region", complaint{"want the name of an AWS region, such as eu-central-1", ""})
+		if c := regionFault(in.Region); c.problem != "" {
+			r.fault(path+".region", c)
 		} else if arn := arnRegion(in.Instance); arn != "" && arn != in.Region {
 			r.fault(path+".region", complaint{"is another region than that of the instance's ARN, " + arn, "leave one of them out"})
 		}
@@ -101,10 +112,52 @@ func (r *reader) checkConnect(path string, in Connect) {
 	}
 	if !(in.Rate > 0 && in.Rate <= 1000) {
 		r.test(path+".rate", complaint{"want more than 0 and at most 1000", ""})
+	} else if r.ok(path + ".rate") {
+		r.checkSlow(path+".rate", in.Rate, aws)
 	}
 	if in.Burst < 1 || in.Burst > 1000 {
 		r.test(path+".burst", complaint{"want 1 to 1000", ""})
 	}
+}
+
+// Below these a rate is most likely a slip. In AWS it is divided among the workers.
+const (
+	slowRate      = 0.1
+	slowRateOnAWS = 0.5
+	workersOnAWS  = 4
+)
+
+// checkSlow warns of a rate at which little gets done, and says what comes of it: each
+// new agent is one call of CreateUser.
+func (r *reader) checkSlow(path string, rate float64, aws bool) {
+	least := slowRate
+	if aws {
+		least = slowRateOnAWS
+	}
+	if rate >= least {
+		return
+	}
+	problem := "is so little that 100 new agents take " + roughly(100/rate)
+	if aws {
+		problem += fmt.Sprintf(", and each of the %d workers in AWS has one call of an operation in %s", workersOnAWS, roughly(workersOnAWS/rate))
+	}
+	r.warn(path, problem, fmt.Sprintf("AWS allows 2 calls a second unless it raised your quota; give at least %g, or leave it out", least))
+}
+
+// roughly writes how long something takes, in the unit that fits.
+func roughly(seconds float64) string {
+	const minute, hour, day = 60, 3600, 86400
+	switch {
+	case seconds < 2*minute:
+		return fmt.Sprintf("%.0f seconds", seconds)
+	case seconds < 2*hour:
+		return fmt.Sprintf("%.0f minutes", seconds/minute)
+	case seconds < 2*day:
+		return fmt.Sprintf("%.0f hours", seconds/hour)
+	case seconds < 1000*day:
+		return fmt.Sprintf("%.0f days", seconds/day)
+	}
+	return "more than 1000 days"
 }
 
 func externalFault(id string) complaint {

@@ -72,6 +72,7 @@ func (r *reader) read(data []byte) *Config {
 	r.decode("", root, reflect.ValueOf(c).Elem())
 	if r.aliased <= maxAliased {
 		r.check(c)
+		r.secrets.vault.loopback = c.AllowLoopback
 		r.resolveAuth(c.Okta.Auth)
 		r.resolveNotify(c)
 		c.refs, c.sealed = r.secrets, &sealed{r.resolve(c.Okta.Hook.Secrets), r.resolveExternals(c)}

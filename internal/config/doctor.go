@@ -3,13 +3,16 @@ package config
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"connectroster/internal/doctor"
 	"connectroster/internal/remedy"
@@ -32,7 +35,11 @@ func LoadCheck(path string, getenv func(string) string, got func(*Config)) docto
 				return []doctor.Finding{doctor.Failure("%s", err)}
 			}
 			got(c)
-			out := []doctor.Finding{doctor.Okay("%s loads: %s, policy %s, %s mode, %d rules", path, c.Name, c.Policy, c.Mode(), len(c.Rules))}
+			rules := "1 rule"
+			if n := len(c.Rules); n != 1 {
+				rules = strconv.Itoa(n) + " rules"
+			}
+			out := []doctor.Finding{doctor.Okay("%s loads: %s, policy %s, %s mode, %s", path, c.Name, c.Policy, c.Mode(), rules)}
 			return append(out, found(doctor.Warn, c.Warnings)...)
 		},
 	}
@@ -65,7 +72,7 @@ func (c *Config) Checks() []doctor.Check {
 		out.Hint = remedy.For(out.Code()).Do
 		return out
 	}
-	return []doctor.Check{check("secrets", c.secretsSeen), check("mode", c.modeSeen), check("simulators", c.simulatorsSeen)}
+	return []doctor.Check{check("secrets", c.secretsSeen), check("certificate", c.certificateSeen), check("mode", c.modeSeen), check("simulators", c.simulatorsSeen)}
 }
 
 func (c *Config) secretsSeen() []doctor.Finding {
@@ -77,6 +84,34 @@ func (c *Config) secretsSeen() []doctor.Finding {
 		return []doctor.Finding{doctor.Okay("one secret is accepted, in the header %s", c.Okta.Hook.Header)}
 	}
 	return []doctor.Finding{doctor.Okay("%d secrets are accepted, in the header %s: one can be changed for another", len(secrets), c.Okta.Hook.Header)}
+}
+
+// certificateSoon is how long before its end a certificate is warned of: those that are
+// renewed by a program are by then.
+const certificateSoon = 14 * 24 * time.Hour
+
+func (c *Config) certificateSeen() []doctor.Finding {
+	switch {
+	case c.TLS.Cert == "" && c.Store.OnAWS():
+		return []doctor.Finding{doctor.Okay("none is needed: Amazon API Gateway has its own")}
+	case c.TLS.Cert == "":
+		return []doctor.Finding{doctor.Okay("none: %s speaks HTTP, so a proxy in front has to speak HTTPS to Okta", c.Listen)}
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
+	if err != nil {
+		return []doctor.Finding{doctor.Failure("it cannot be used: %s", err)}
+	}
+	leaf, now := pair.Leaf, time.Now()
+	until := leaf.NotAfter.UTC().Format(time.RFC3339)
+	switch {
+	case now.Before(leaf.NotBefore):
+		return []doctor.Finding{doctor.Failure("it is not valid before %s, so Okta cannot deliver", leaf.NotBefore.UTC().Format(time.RFC3339))}
+	case now.After(leaf.NotAfter):
+		return []doctor.Finding{doctor.Failure("it has expired on %s, so Okta cannot deliver", until)}
+	case leaf.NotAfter.Sub(now) < certificateSoon:
+		return []doctor.Finding{doctor.Warning("it expires on %s", until)}
+	}
+	return []doctor.Finding{doctor.Okay("it is valid until %s", until)}
 }
 
 func (c *Config) modeSeen() []doctor.Finding {
@@ -91,7 +126,7 @@ func (c *Config) simulatorsSeen() []doctor.Finding {
 		return []doctor.Finding{doctor.Warning("Okta is a program on this machine, at %s (okta.org)", host)}
 	}
 	if c.AllowLoopback {
-		return []doctor.Finding{doctor.Warning("programs on this machine may stand in for Okta and Amazon Connect (allow_loopback)")}
+		return []doctor.Finding{doctor.Warning("programs on this machine may stand in for Okta, Amazon Connect and other services of AWS (allow_loopback)")}
 	}
 	return []doctor.Finding{doctor.Okay("none is configured")}
 }

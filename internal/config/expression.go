@@ -76,15 +76,15 @@ func compileExpression(text string) (expression, *expressionFault) {
 		return expression{}, &expressionFault{complaint{`groups and group_ids may only be asked for one group, as in "Nights" in groups`,
 			"list several with ||, or match names with a regular expression under groups"}, l.at}
 	}
-	return expression{plan.Expression{Text: text, Holds: holds(program, l.uses > 0)}, l.groups}, nil
+	return expression{plan.Expression{Text: text, Holds: holds(text, program, l.uses > 0)}, l.groups}, nil
 }
 
 // holds runs a program for a person. withGroups says that it asks for groups.
-func holds(program *vm.Program, withGroups bool) func(plan.Person) (bool, error) {
+func holds(text string, program *vm.Program, withGroups bool) func(plan.Person) (bool, error) {
 	return func(p plan.Person) (met bool, err error) {
 		defer func() {
 			if e := recover(); e != nil {
-				met, err = false, fmt.Errorf("panic: %v", e)
+				met, err = false, fmt.Errorf("panic with a %T", e)
 			}
 		}()
 		s := subject{Profile: p.Profile, Status: string(p.Status), Username: p.Username, FirstName: p.FirstName, LastName: p.LastName}
@@ -97,7 +97,7 @@ func holds(program *vm.Program, withGroups bool) func(plan.Person) (bool, error)
 		machine := vm.VM{MemoryBudget: maxMemory}
 		out, err := machine.Run(program, s)
 		if err != nil {
-			return false, errors.New(firstLine(err))
+			return false, errors.New(impersonal(firstLine(err), text))
 		}
 		met, ok := out.(bool)
 		if !ok {
@@ -116,6 +116,24 @@ func firstLine(err error) string {
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return text
+}
+
+// quoting is where the language's own errors, which else tell of types, repeat a
+// value. It may be the person's own.
+var quoting = regexp.MustCompile(`(?s)^(?:(invalid operation: (?:int|float)\()(.*)(\))|(cannot (?:fetch|get) )(.*)( from (?:map\[string\]interface {}|\[\]interface {}|\S+))|(cannot slice |index out of range: )(.*))$`)
+
+// impersonal gives an error of the language without the value that it repeats,
+// unless that stands in the expression itself.
+func impersonal(message, expression string) string {
+	parts := quoting.FindStringSubmatch(message)
+	if parts == nil {
+		return message
+	}
+	value := parts[2] + parts[5] + parts[8]
+	if strings.Contains(expression, value) {
+		return message
+	}
+	return parts[1] + parts[4] + parts[7] + "..." + parts[3] + parts[6]
 }
 
 // linter refuses what would make an expression slow or its answer depend on how a

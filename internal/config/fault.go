@@ -2,10 +2,13 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxPrinted is how many faults Error prints before it only counts.
@@ -63,6 +66,17 @@ type place struct{ line, column int }
 // complaint is what is wrong with a value: the zero complaint is none.
 type complaint struct{ problem, hint string }
 
+// err is nil where there is nothing to complain of.
+func (c complaint) err() error {
+	switch {
+	case c.problem == "":
+		return nil
+	case c.hint == "":
+		return errors.New(c.problem)
+	}
+	return errors.New(c.problem + "; " + c.hint)
+}
+
 // finding is a fault before its excerpt is drawn. That waits until it is known
 // what must not be shown.
 type finding struct {
@@ -118,7 +132,7 @@ func (s *source) excerpt(at place) string {
 	} else {
 		line = s.withoutComment(line, at.line)
 	}
-	text, caret := mask(line, hidden, at.column)
+	text, caret := mask(line, append(slices.Clone(hidden), credentials(line)...), at.column)
 	number := fmt.Sprintf("%5d | ", at.line)
 	return number + printable(strings.TrimRight(string(text), " \t")) + "\n" +
 		strings.Repeat(" ", len(number)-2) + "| " + strings.Repeat(" ", caret) + "^"
@@ -133,6 +147,19 @@ func (s *source) withoutComment(line []rune, number int) []rune {
 		}
 	}
 	return line
+}
+
+// userinfo is what an address holds of a user and a password. Source: RFC 3986,
+// section 3.2.1.
+var userinfo = regexp.MustCompile(`://([^\s/?#"'@][^\s/?#"']*)@`)
+
+// credentials finds the users and passwords of addresses in a line.
+func credentials(line []rune) (found spans) {
+	text := string(line)
+	for _, at := range userinfo.FindAllStringSubmatchIndex(text, -1) {
+		found = append(found, [2]int{1 + utf8.RuneCountInString(text[:at[2]]), 1 + utf8.RuneCountInString(text[:at[3]])})
+	}
+	return found
 }
 
 // mask puts three stars in the place of each hidden span, and says before how

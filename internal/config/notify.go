@@ -38,7 +38,7 @@ func (r *reader) resolveNotify(c *Config) {
 		return
 	}
 	address := r.resolveOne(path, c.Notify.Webhook, webhookAddress)
-	if !r.bad[path] && !r.secrets.blind {
+	if !r.bad[path] && r.secrets.wants(webhookAddress) {
 		r.test(path, webhookFault(address, c.AllowLoopback))
 	}
 }

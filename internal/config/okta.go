@@ -186,6 +186,14 @@ func certificatesFault(path string) complaint {
 	return complaint{}
 }
 
+// CheckOrg judges the address of an org as Load does, for who asks for it.
+func CheckOrg(org string, allowLoopback bool) error { return orgFault(org, allowLoopback).err() }
+
+// CheckHookURL judges the address of the hook as Load does, for who asks for it.
+func CheckHookURL(address string, allowLoopback bool) error {
+	return hookURLFault(address, allowLoopback).err()
+}
+
 // orgFault keeps the org to what an Okta org can be: a name on the internet,
 // with https. A program on this machine needs permission.
 func orgFault(org string, allowLoopback bool) complaint {

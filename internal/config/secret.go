@@ -75,7 +75,7 @@ func (k kind) fault(secret string) complaint {
 type resolver struct {
 	dir    string // where relative paths start
 	getenv func(string) string
-	blind  bool   // secrets are not looked up; see LoadWithoutSecrets
+	only   []kind // the secrets that are looked up; nil: all. See LoadWithoutSecrets
 	vault  *vault // AWS Secrets Manager
 }
 
@@ -114,7 +114,7 @@ func (v resolver) resolve(ref string, k kind) (string, complaint) {
 // resolveAll gives all secrets that a reference stands for: one, but where the next
 // hook secret lies ready beside the one in force.
 func (v resolver) resolveAll(ref string, k kind) ([]string, complaint) {
-	if v.blind && k != externalID {
+	if !v.wants(k) {
 		return nil, v.spared(ref)
 	}
 	scheme, rest, c := reference(ref)

@@ -21,7 +21,7 @@ func (r *reader) checkTLS(t TLS) {
 		r.test(key, complaint{"needs tls.cert, the certificate of the key", ""})
 		return
 	}
-	if r.secrets.blind {
+	if r.secrets.only != nil {
 		return
 	}
 	files := map[string]string{cert: within(r.secrets.dir, t.Cert), key: within(r.secrets.dir, t.Key)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -14,6 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
+
+	"connectroster/internal/awsdial"
+	"connectroster/internal/redact"
 )
 
 const (
@@ -34,6 +39,8 @@ const (
 // vault reads secrets of AWS Secrets Manager and remembers them for a while. Its
 // zero value is ready; it is safe for concurrent use.
 type vault struct {
+	loopback bool // it may be a program on this machine
+
 	mu     sync.Mutex
 	get    getSecret // nil until the first call
 	region string
@@ -50,8 +57,8 @@ type stored struct{ name, stage string }
 // kept is what was read of it.
 type kept struct {
 	text string
-	none bool // there is no such version
-	at   time.Time
+	none bool      // there is no such version
+	at   time.Time // by the wall clock: the other one stands still while AWS Lambda freezes the process
 }
 
 // secret gives the version in force.
@@ -86,8 +93,10 @@ var errNoSecret = errors.New("AWS Secrets Manager has no such secret in this acc
 func (v *vault) version(of stored) (kept, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if k, ok := v.read[of]; ok && time.Since(k.at) < vaultAge {
-		return k, nil
+	if k, ok := v.read[of]; ok {
+		if age := time.Since(k.at); age >= 0 && age < vaultAge {
+			return k, nil
+		}
 	}
 	k, err := v.fetch(of)
 	if err != nil {
@@ -113,7 +122,7 @@ func (v *vault) fetch(of stored) (kept, error) {
 	if region == "" {
 		return kept{}, errors.New("the region of the secret is not known: set AWS_REGION, or write the secret's ARN")
 	}
-	k := kept{at: time.Now()}
+	k := kept{at: time.Now().Round(0)}
 	out, err := v.get(ctx, &secretsmanager.GetSecretValueInput{SecretId: &of.name, VersionStage: &of.stage},
 		func(o *secretsmanager.Options) { o.Region = region })
 	var absent *types.ResourceNotFoundException
@@ -136,26 +145,41 @@ func (v *vault) dial(ctx context.Context) error {
 	if v.get != nil {
 		return nil
 	}
-	loaded, err := awsconfig.LoadDefaultConfig(ctx)
+	loaded, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{})) // what is wrong is in the error
 	if err != nil {
 		return fmt.Errorf("load the AWS configuration: %w", err)
 	}
-	v.get, v.region = secretsmanager.NewFromConfig(loaded).GetSecretValue, loaded.Region
+	rule := awsdial.Rule{Service: "AWS Secrets Manager", Loopback: v.loopback}
+	guarded := rule.Guard(loaded.HTTPClient, &url.URL{Scheme: "https", Host: "secretsmanager.us-east-1.amazonaws.com"})
+	client := secretsmanager.NewFromConfig(loaded, func(o *secretsmanager.Options) { o.HTTPClient = guarded })
+	// Whoever answers in its place decides which deliveries are taken, so a variable or
+	// a file of the AWS CLI that names another address is judged as the store's is.
+	if endpoint := client.Options().BaseEndpoint; endpoint != nil {
+		if c := storeEndpointFault(*endpoint, v.loopback); c.problem != "" {
+			return fmt.Errorf("the address that AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL or endpoint_url of the AWS CLI's configuration sets for AWS Secrets Manager: %s", strings.TrimSuffix(c.problem+"; "+c.hint, "; "))
+		}
+	}
+	v.get, v.region = client.GetSecretValue, loaded.Region
 	return nil
 }
+
+var errNotVault = errors.New("it leads to this machine or its own network, so it is not AWS Secrets Manager; set allow_loopback: true if that is meant")
 
 // vaultError says on one line what AWS has answered.
 func vaultError(err error) error {
 	var answer smithy.APIError
+	var refused *awsdial.RefusedError
 	switch {
+	case errors.As(err, &refused):
+		return errNotVault
 	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("no answer in time")
 	case !errors.As(err, &answer):
-		return err
+		return redact.Error(err)
 	case answer.ErrorCode() == "AccessDeniedException":
 		return errors.New("AccessDeniedException: allow secretsmanager:GetSecretValue for the secret, and kms:Decrypt where it has a key of its own")
 	}
-	return fmt.Errorf("%s: %s", answer.ErrorCode(), strings.Join(strings.Fields(answer.ErrorMessage()), " "))
+	return fmt.Errorf("%s: %s", answer.ErrorCode(), strings.Join(strings.Fields(redact.Message(answer.ErrorMessage())), " "))
 }
 
 // vaultName is how secrets are called. Source: AWS Secrets Manager API, CreateSecret.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +68,10 @@ func vaulted(t *testing.T, versions map[string]string) *secretsManager {
 	return s
 }
 
-const storedHook = smallest + `okta: {hook: {secrets: ["secretsmanager:roster/hook"]}}` + "\n"
+const (
+	storedInAWS = smallest + `okta: {hook: {secrets: ["secretsmanager:roster/hook"]}}` + "\n"
+	storedHook  = storedInAWS + "allow_loopback: true\n"
+)
 
 // TestStoredSecrets looks a hook secret up in AWS Secrets Manager: the one in force,
 // and the one that is to follow.
@@ -76,7 +81,7 @@ func TestStoredSecrets(t *testing.T) {
 		"roster/hook AWSCURRENT": "the secret in force\n", "roster/hook AWSPENDING": "the secret to come",
 		arn + " AWSCURRENT": "the-token-in-force",
 	})
-	c, err := config.Parse("config.yaml", []byte(smallest+`okta: {org: https://example.okta.com, auth: {token: "secretsmanager:`+arn+`"}, hook: {secrets: ["secretsmanager:roster/hook"]}}`+"\n"), always)
+	c, err := config.Parse("config.yaml", []byte(smallest+`okta: {org: https://example.okta.com, auth: {token: "secretsmanager:`+arn+`"}, hook: {secrets: ["secretsmanager:roster/hook"]}}`+"\nallow_loopback: true\n"), always)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +113,9 @@ func TestStoredSecretChanges(t *testing.T) {
 	c, err := config.Parse("config.yaml", []byte(storedHook), always)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if config.VaultFreezes(c) {
+		t.Error("a secret grows no older while the process is frozen")
 	}
 	age := config.AgeVault(c)
 	vault.set(func(v map[string]string) { v["roster/hook AWSPENDING"] = "the second secret" })
@@ -159,5 +167,45 @@ func TestStoredSecretFaults(t *testing.T) {
 				t.Errorf("got %v, want an error with %q and without the secret", err, c.want)
 			}
 		})
+	}
+}
+
+// TestStoredSecretsElsewhere: whoever answers for AWS Secrets Manager decides which
+// deliveries are taken, so it is no program on this machine, and is not asked in
+// plain text, unless that is meant.
+func TestStoredSecretsElsewhere(t *testing.T) {
+	vault := vaulted(t, map[string]string{"roster/hook AWSCURRENT": "a secret that is good"})
+	here := os.Getenv("AWS_ENDPOINT_URL_SECRETS_MANAGER")
+	file := filepath.Join(t.TempDir(), "aws")
+	if err := os.WriteFile(file, []byte("[default]\nendpoint_url = "+here+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const local = "is on this machine, so it is not AWS; set allow_loopback: true if that is meant"
+	for name, c := range map[string]struct{ own, all, file, want string }{
+		"here":                    {own: here, want: local},
+		"here, by its name":       {own: strings.Replace(here, "127.0.0.1", "localhost", 1), want: local},
+		"here, for all services":  {all: here, want: local},
+		"here, by a file":         {file: file, want: local},
+		"in plain text":           {own: "http://secrets.example.com", want: "want an https address"},
+		"no address":              {own: "secrets", want: "want an https address"},
+		"every address of ours":   {own: "https://0.0.0.0:1", want: "it leads to this machine"},
+		"the network of this one": {own: "https://169.254.169.254", want: "it leads to this machine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", c.own)
+			t.Setenv("AWS_ENDPOINT_URL", c.all)
+			if c.file != "" {
+				t.Setenv("AWS_CONFIG_FILE", c.file)
+			}
+			_, err := config.Parse("config.yaml", []byte(storedInAWS), always)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+	vault.mu.Lock()
+	defer vault.mu.Unlock()
+	if vault.calls != 0 {
+		t.Errorf("it was asked %d times all the same", vault.calls)
 	}
 }

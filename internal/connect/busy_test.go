@@ -180,7 +180,7 @@ func TestBusyFails(t *testing.T) {
 	if err := w.sim.Deny("GetCurrentUserData"); err != nil {
 		t.Fatal(err)
 	}
-	if busy, err := w.Busy(t.Context(), id); class(err) != "after 1m0s" || busy != nil || !strings.Contains(err.Error(), "connect:GetCurrentUserData") {
+	if busy, err := w.Busy(t.Context(), id); class(err) != "after 50s" || busy != nil || !strings.Contains(err.Error(), "connect:GetCurrentUserData") {
 		t.Errorf("%v, class %s: %v", busy, class(err), err)
 	}
 	if err := w.sim.Permit(); err != nil {

@@ -4,19 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
-	"strings"
-	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	awsconnect "github.com/aws/aws-sdk-go-v2/service/connect"
+
+	"connectroster/internal/awsdial"
+	"connectroster/internal/redact"
 )
 
 // dial makes the client. Nothing is sent yet.
@@ -78,7 +76,7 @@ func (k keys) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 type keysError struct{ err error }
 
-func (e *keysError) Error() string { return "get AWS credentials: " + e.err.Error() }
+func (e *keysError) Error() string { return "get AWS credentials: " + redact.Error(e.err).Error() }
 func (e *keysError) Unwrap() error { return e.err }
 
 // httpClient makes the client for one endpoint; a nil endpoint is AWS's own. It
@@ -109,30 +107,15 @@ func httpClient(cfg Config, loaded aws.HTTPClient, endpoint *string) (*http.Clie
 // Where an endpoint is configured and reached without a proxy, the address that
 // its name leads to is checked too.
 func transport(loaded aws.HTTPClient, endpoint *url.URL, loopback bool) *http.Transport {
-	base, ok := loaded.(*awshttp.BuildableClient)
-	if !ok {
-		base = awshttp.NewBuildableClient()
+	if endpoint == nil {
+		return awsdial.Client(loaded).GetTransport()
 	}
-	if endpoint == nil || proxied(base.GetTransport(), endpoint) {
-		return base.GetTransport()
-	}
-	return base.WithDialerOptions(func(d *net.Dialer) {
-		d.Control = func(_, address string, _ syscall.RawConn) error {
-			ap, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return fmt.Errorf("read the address %q: %w", address, err)
-			}
-			return checkAddress(ap.Addr(), loopback)
-		}
-	}).GetTransport()
+	return where(loopback).Guard(loaded, endpoint).GetTransport()
 }
 
-func proxied(t *http.Transport, endpoint *url.URL) bool {
-	if t.Proxy == nil {
-		return false
-	}
-	proxy, err := t.Proxy(&http.Request{URL: endpoint})
-	return err == nil && proxy != nil
+// where says where Amazon Connect may be.
+func where(loopback bool) awsdial.Rule {
+	return awsdial.Rule{Service: "Amazon Connect", Loopback: loopback}
 }
 
 // checkEndpoint reads a configured endpoint, if it may be used. A nil one is
@@ -146,38 +129,10 @@ func checkEndpoint(endpoint *string, cfg Config) (*url.URL, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return nil, fmt.Errorf("the endpoint that %s sets is not an http or https URL", source)
 	}
-	if err := checkHost(u.Hostname(), cfg.AllowLoopback); err != nil {
+	if err := where(cfg.AllowLoopback).Host(u.Hostname()); err != nil {
 		return nil, fmt.Errorf("the endpoint %s that %s sets cannot be used: %w", u.Redacted(), source, err)
 	}
 	return u, nil
-}
-
-func checkHost(host string, loopback bool) error {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return checkAddress(ip, loopback)
-	}
-	name := strings.TrimSuffix(strings.ToLower(host), ".")
-	if !loopback && (name == "localhost" || strings.HasSuffix(name, ".localhost")) {
-		return errLoopback
-	}
-	return nil
-}
-
-var errLoopback = errors.New("it is on this machine, so it is not Amazon Connect; set allow_loopback if that is meant")
-
-// checkAddress refuses addresses at which no service of AWS can be: this
-// machine, and the link-local network with its metadata services.
-func checkAddress(ip netip.Addr, loopback bool) error {
-	ip = ip.Unmap()
-	switch {
-	case ip.IsLoopback() && loopback:
-		return nil
-	case ip.IsLoopback(), ip.IsUnspecified():
-		return errLoopback
-	case ip.IsLinkLocalUnicast(), ip.IsMulticast():
-		return fmt.Errorf("%s is a link-local or multicast address, so it is not Amazon Connect", ip)
-	}
-	return nil
 }
 
 // endpointSource names what set the endpoint, in the order in which AWS's client

@@ -30,7 +30,8 @@ type doing struct {
 }
 
 // open reads the agent and makes sure that it is the person's and ours, or for
-// Adopt that it is nobody's. Its answer is read-after-write, so what somebody
+// Adopt and Release that it is nobody's. One of ours that has lost its owner is released
+// in its own name alone. Its answer is read-after-write, so what somebody
 // else changed a moment ago shows.
 func (d *doing) open(ctx context.Context) error {
 	user, err := d.describe(ctx, d.instance, d.agent)
@@ -43,13 +44,12 @@ func (d *doing) open(ctx context.Context) error {
 	d.user = user
 	d.hide()
 	a := fromUser(user)
-	nobodys := a.Owner == "" && a.Deployment == ""
 	switch {
 	case a.Owner == d.change.Person && a.Deployment == d.deployment:
 		return nil
 	case d.change.Action == plan.Adopt && (a.Owner == "" || a.Owner == d.change.Person) && (a.Deployment == "" || a.Deployment == d.deployment):
 		return nil
-	case d.change.Action == plan.Release && nobodys:
+	case d.change.Action == plan.Release && a.Owner == "" && (a.Deployment == "" || a.Deployment == d.deployment && d.change.Person == d.agent):
 		return nil
 	case d.change.Action == plan.Adopt:
 		return reconcile.Terminal(fmt.Errorf("agent %s cannot be adopted for the person %s: it belongs to the person %q and the deployment %q", d.agent, d.change.Person, a.Owner, a.Deployment))

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"connectroster/internal/reconcile"
+	"connectroster/internal/redact"
 	"connectroster/internal/remedy"
 )
 
@@ -44,6 +45,9 @@ func read(err error) failure {
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() != "UnknownError" {
 		f.code, f.message = api.ErrorCode(), api.ErrorMessage()
+		if !codeLike.MatchString(f.code) {
+			f.code = "a code that is none"
+		}
 	}
 	var garbled *smithy.DeserializationError
 	f.garbled = errors.As(err, &garbled)
@@ -62,7 +66,7 @@ func read(err error) failure {
 func innermost(err error) error {
 	var send *url.Error
 	if errors.As(err, &send) {
-		return send.Err
+		return redact.Wire(send.Err)
 	}
 	var garbled *smithy.DeserializationError
 	if errors.As(err, &garbled) && garbled.Err != nil {
@@ -158,7 +162,7 @@ const (
 	waitGone       = 5 * time.Second  // an agent that is not there: the next look finds out
 	waitDialled    = 10 * time.Second // a network that is away
 	waitCatalog    = 30 * time.Second // a profile that has just been deleted
-	waitAccess     = time.Minute      // somebody has to repair credentials or policy
+	waitAccess     = 50 * time.Second // somebody has to repair credentials or policy; over before a schedule's next minute
 	waitQuota      = 15 * time.Minute // somebody has to ask AWS or delete users
 )
 
@@ -199,11 +203,11 @@ func classify(operation string, err error, private ...string) error {
 func (f failure) said(private []string) error {
 	switch {
 	case f.code != "" && f.message != "":
-		return fmt.Errorf("%s: %s", f.code, redact(f.message, private))
+		return fmt.Errorf("%s: %s", f.code, withoutPrivate(f.message, private))
 	case f.code != "":
 		return fmt.Errorf("%s (status %d)", f.code, f.status)
 	case f.status != 0:
-		return fmt.Errorf("status %d: %s", f.status, redact(f.cause.Error(), private))
+		return fmt.Errorf("status %d: %s", f.status, withoutPrivate(f.cause.Error(), private))
 	}
 	return f.cause
 }
@@ -229,17 +233,18 @@ func beforeSending(err error) error {
 var (
 	address   = regexp.MustCompile(`[^\s@"'<>(),;:=]+@[^\s@"'<>(),;]+`)
 	foreign   = regexp.MustCompile(`\S*[^\x00-\x7f]\S*`)
+	codeLike  = regexp.MustCompile(`^[A-Za-z]{1,80}$`)
 	spaceLike = regexp.MustCompile(`[\x00-\x20\x7f]+`)
 )
 
 // maxMessage is how much of a message of the service is kept, in bytes.
 const maxMessage = 400
 
-// redact takes out of a message of Amazon Connect what may be personal, since it
+// withoutPrivate takes out of a message of Amazon Connect what may be personal, since it
 // may echo what a request said: the words in private, e-mail addresses, and
 // words in other letters than those that the service writes in itself.
-func redact(message string, private []string) string {
-	message = norm.NFC.String(strings.ToValidUTF8(message, "\uFFFD"))
+func withoutPrivate(message string, private []string) string {
+	message = norm.NFC.String(strings.ToValidUTF8(redact.Message(message), "\uFFFD"))
 	for _, word := range words(private) {
 		message = pattern(word).ReplaceAllLiteralString(message, "(private)")
 	}

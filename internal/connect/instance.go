@@ -80,7 +80,7 @@ func usable(info Info, reason *types.InstanceStatusReason) error {
 	case types.InstanceStatusCreationFailed:
 		why := ""
 		if reason != nil && reason.Message != nil {
-			why = ": " + redact(*reason.Message, nil)
+			why = ": " + withoutPrivate(*reason.Message, nil)
 		}
 		return reconcile.Terminal(remedy.Mark("instance_unusable", fmt.Errorf("the creation of instance %s has failed%s", info.ID, why)))
 	}

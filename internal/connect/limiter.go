@@ -18,6 +18,7 @@ type limiter struct {
 	bucket *rate.Limiter
 
 	mu     sync.Mutex
+	watch  stopwatch
 	paused time.Time // no turn before
 }
 
@@ -52,26 +53,32 @@ var errTurnTooLate = errors.New("its turn under the rate limit comes too late")
 // wait waits for a turn. Where the turn comes after the deadline of ctx it does
 // not wait at all.
 func (l *limiter) wait(ctx context.Context) (waited time.Duration, err error) {
-	start := time.Now()
+	begun, start := time.Now(), l.now()
 	turn := l.bucket.ReserveN(start, 1)
 	at := start.Add(turn.DelayFrom(start))
 	for {
-		now := time.Now()
-		due := l.later(at)
-		left := max(due.Sub(now), 0)
+		now := l.now()
+		left := max(l.later(at).Sub(now), 0)
 		if ctx.Err() != nil {
 			turn.CancelAt(now)
-			return now.Sub(start), &unsent{left, context.Cause(ctx)}
+			return time.Since(begun), &unsent{left, context.Cause(ctx)}
 		}
 		if left == 0 {
-			return now.Sub(start), nil
+			return time.Since(begun), nil
 		}
-		if deadline, ok := ctx.Deadline(); ok && due.After(deadline) {
+		if deadline, ok := ctx.Deadline(); ok && left > time.Until(deadline) {
 			turn.CancelAt(now)
-			return now.Sub(start), &unsent{left, errTurnTooLate}
+			return time.Since(begun), &unsent{left, errTurnTooLate}
 		}
 		sleep(ctx, left)
 	}
+}
+
+// now is the time by the limiter's own stopwatch.
+func (l *limiter) now() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.watch.now()
 }
 
 // later gives the later of a time and the end of the pause.
@@ -87,7 +94,7 @@ func (l *limiter) later(t time.Time) time.Time {
 // pause holds back every turn for d. That the service has throttled a call says
 // that its bucket is empty, so ours is emptied too.
 func (l *limiter) pause(d time.Duration) {
-	now := time.Now()
+	now := l.now()
 	l.mu.Lock()
 	if until := now.Add(d); until.After(l.paused) {
 		l.paused = until

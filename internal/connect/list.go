@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	awsconnect "github.com/aws/aws-sdk-go-v2/service/connect"
 	"github.com/aws/aws-sdk-go-v2/service/connect/types"
+	"github.com/aws/smithy-go/logging"
 
 	"connectroster/internal/reconcile"
 	"connectroster/internal/remedy"
@@ -26,7 +27,7 @@ type Access struct {
 // empty profile is the one that the environment says. The error is for credentials
 // that cannot be had; the region is told all the same.
 func FindAccess(ctx context.Context, profile string) (Access, error) {
-	var options []func(*config.LoadOptions) error
+	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})} // what is wrong is in the error
 	if profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))
 	}

@@ -75,7 +75,7 @@ func TestRole(t *testing.T) {
 	}
 	defer other.Close()
 	before := w.sim.Stats().Calls
-	if _, err := other.Check(t.Context()); class(err) != "after 1m0s" || !strings.Contains(err.Error(), "sts:AssumeRole") {
+	if _, err := other.Check(t.Context()); class(err) != "after 50s" || !strings.Contains(err.Error(), "sts:AssumeRole") {
 		t.Errorf("class %s: %v", class(err), err)
 	}
 	if form := *asked.Load(); form.Has("ExternalId") || w.sim.Stats().Calls != before {

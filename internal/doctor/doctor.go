@@ -54,6 +54,8 @@ type Finding struct {
 	Seen  string
 	Do    string // what to do; empty: the hint of the check
 	Code  string // of the catalogue of remedies; empty: that of the check
+
+	behind string // for Skipped: the name of the check that has told why
 }
 
 // Okay is a finding that all is well.
@@ -70,6 +72,14 @@ func Warning(format string, args ...any) Finding {
 func Failure(format string, args ...any) Finding {
 	return Finding{State: Fail, Seen: fmt.Sprintf(format, args...)}
 }
+
+// Behind is the finding of a check that came upon what another one has told already,
+// where only the run could show that it needs that one.
+func Behind(check string) Finding {
+	return Finding{State: Skipped, Seen: skippedFor(check), behind: check}
+}
+
+func skippedFor(because string) string { return "not looked at: first mend " + because }
 
 // Todo gives the finding with what to do about it.
 func (f Finding) Todo(format string, args ...any) Finding {
@@ -137,7 +147,7 @@ func Run(ctx context.Context, checks []Check, tell func(Result)) (Report, error)
 		because := blocked(c, broken)
 		var findings []Finding
 		if because != "" {
-			findings = []Finding{{State: Skipped, Seen: "not looked at: first mend " + because}}
+			findings = []Finding{Behind(because)}
 		} else {
 			findings = run(ctx, c)
 			if ctx.Err() != nil {
@@ -147,7 +157,7 @@ func Run(ctx context.Context, checks []Check, tell func(Result)) (Report, error)
 		for _, f := range findings {
 			switch f.State {
 			case Skipped:
-				broken[c.key()] = cmp.Or(because, c.Name)
+				broken[c.key()] = cmp.Or(f.behind, c.Name)
 			case Fail:
 				broken[c.key()] = c.Name
 			case OK, Warn:

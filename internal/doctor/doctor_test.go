@@ -17,6 +17,27 @@ func found(findings ...Finding) func(context.Context) []Finding {
 	return func(context.Context) []Finding { return findings }
 }
 
+// A check that comes upon what another one has told is skipped for that, and so is
+// what needs it.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	report, err := Run(t.Context(), []Check{
+		{Name: "database", Run: found(Failure("it is gone"))},
+		{Name: "roster", Hint: "see the message", Run: found(Behind("database"))},
+		{Name: "people", Needs: []string{"roster"}, Run: func(context.Context) []Finding { t.Error("was run"); return nil }},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Result{
+		{Check: "roster", Code: "roster", State: Skipped, Seen: "not looked at: first mend database"},
+		{Check: "people", Code: "people", State: Skipped, Seen: "not looked at: first mend database"},
+	}
+	if diff := cmp.Diff(want, report.Results[1:]); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // One failure is told once: what depends on it is skipped, with what it is that
 // has to be mended, and everything else is looked at.
 func TestOneFailureIsToldOnce(t *testing.T) {

@@ -30,11 +30,20 @@ const (
 	TombstoneCommitted = "tombstone-committed" // durable, nobody was told
 )
 
+// Places of the table of AWS alone.
+const (
+	TableStored    = "table-stored"    // the transaction is in the table, no queue was told
+	TableAnnounced = "table-announced" // the queues were told, nobody has answered
+)
+
 // List holds every place that an event and a look pass.
 var List = []string{
 	HookAuthenticated, HookRead, HookParsed, QueueBegin, QueueFacts, QueueRows, QueueCommitted, HookAnswered,
 	WorkClaimed, WorkPerson, WorkPlanned, WorkReserved, WorkRemembered, WorkIntended, WorkApplied, WorkIndexed, WorkJournalled, WorkSettled,
 }
+
+// Table holds the places inside the table of AWS on the way of an event.
+var Table = []string{TableStored, TableAnnounced}
 
 // Removals holds the places inside the store on the way of such a change.
 var Removals = []string{GuardRows, GuardCommitted, TombstoneRow, TombstoneCommitted}

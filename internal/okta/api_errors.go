@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ const codeFeature = "E0000015"
 
 // Waits before a person is looked at again.
 const (
-	deniedWait     = time.Minute      // until a refused credential is tried again
+	deniedWait     = 50 * time.Second // until a refused credential is tried again; over before a schedule's next minute
 	transitionWait = 30 * time.Second // until a change of status under way is looked at
 	renamedWait    = 5 * time.Minute  // until the configuration of a renamed group is looked at
 )
@@ -163,6 +164,11 @@ func coded(err error) error {
 	return err
 }
 
+// errorCode is what a code can look like, so that nothing else that an answer
+// repeats is taken for one. Sources: Okta, error codes; RFC 6749, section 5.2, RFC
+// 6750, section 3.1, and RFC 9449, section 12.2.
+var errorCode = regexp.MustCompile(`^(E\d{7}|(invalid|unauthorized|unsupported|access|server|temporarily|use|insufficient)_(request|client|grant|grant_type|scope|token|dpop_proof|dpop_nonce|denied|error|unavailable))$`)
+
 // newAPIError reads what an answer says about its failure. Codes and ids are
 // only taken over if they look like ones: an answer can hold anything.
 func newAPIError(status int, header http.Header, body []byte) *APIError {
@@ -173,7 +179,7 @@ func newAPIError(status int, header http.Header, body []byte) *APIError {
 	}
 	if json.Unmarshal(body, &said) == nil {
 		for _, code := range []any{said.Code, said.OAuth} {
-			if s, ok := code.(string); ok && oktaID(s) && e.Code == "" {
+			if s, ok := code.(string); ok && errorCode.MatchString(s) && e.Code == "" {
 				e.Code = s
 			}
 		}

@@ -41,10 +41,9 @@ type authorizer interface {
 	renew(credential string) bool
 }
 
-// newAuthorizer makes the authorizer that the configuration asks for. Its errors
-// hold nothing of a credential.
-func newAuthorizer(c *Client) (authorizer, error) {
-	config := c.config
+// newAuthorizer makes the authorizer that a configuration asks for. Its errors hold
+// nothing of a credential.
+func newAuthorizer(c *Client, config ClientConfig) (authorizer, error) {
 	oauth := config.ClientID != "" || len(config.PrivateKey) > 0
 	switch {
 	case config.Token != "" && oauth:
@@ -61,7 +60,7 @@ func newAuthorizer(c *Client) (authorizer, error) {
 	case len(config.PrivateKey) == 0:
 		return nil, errors.New("the private key of the client id is missing")
 	}
-	return newServiceApp(c)
+	return newServiceApp(c, config)
 }
 
 func notVisible(r rune) bool { return r <= ' ' || r > '~' }
@@ -74,7 +73,8 @@ func (t apiToken) sign(_ context.Context, r *http.Request) (string, error) {
 	return string(t), nil
 }
 
-func (apiToken) renew(string) bool { return false }
+// renew is told of an older token if that was replaced while a call was under way.
+func (t apiToken) renew(credential string) bool { return string(t) != credential }
 
 // Times of access tokens. Source: Okta, Implement OAuth for Okta with a service
 // app; a token lives for an hour.
@@ -105,17 +105,17 @@ type accessToken struct {
 	until time.Time
 }
 
-func newServiceApp(c *Client) (*serviceApp, error) {
-	signer, err := assertionSigner(c.config.PrivateKey, c.config.KeyID)
+func newServiceApp(c *Client, config ClientConfig) (*serviceApp, error) {
+	signer, err := assertionSigner(config.PrivateKey, config.KeyID)
 	if err != nil {
 		return nil, err
 	}
-	scopes := c.config.Scopes
+	scopes := config.Scopes
 	if len(scopes) == 0 {
 		scopes = defaultScopes
 	}
 	a := &serviceApp{client: c, token: c.org.JoinPath("oauth2", "v1", "token"), scope: strings.Join(scopes, " "), signer: signer}
-	if c.config.DPoP {
+	if config.DPoP {
 		if a.proof, err = proofSigner(); err != nil {
 			return nil, err
 		}

@@ -308,6 +308,30 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestSecretsOnTheirWay: what looks like a delivery is judged once more by secrets that
+// come a moment later, since Okta does not repeat what was refused.
+func TestSecretsOnTheirWay(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]int{"application/json": 204, "text/html": 401} {
+		c := config(&queue{})
+		asked := 0
+		c.Secrets = func() []string {
+			if asked++; asked == 1 {
+				return []string{"old"}
+			}
+			return []string{"new"}
+		}
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(envelope()))
+		r.Header.Set("Authorization", "new")
+		r.Header.Set("Content-Type", kind)
+		w := httptest.NewRecorder()
+		newHook(t, c).ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s: answered %d, want %d", kind, w.Code, want)
+		}
+	}
+}
+
 // P-40: a flood of bad secrets leaves a line a second, which tells how many.
 func TestUnauthorizedLog(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -54,6 +55,7 @@ type Directory struct {
 	app     string            // id of the app that is configured by its label; empty: not known
 	appSeen time.Time         // when the app was last seen to exist
 	untold  bool              // the org did not tell its id, and the log says so
+	barred  bool              // people may not be read, and the log says so
 }
 
 // NewDirectory makes a Directory. It makes no call.
@@ -67,9 +69,43 @@ func NewDirectory(config DirectoryConfig) (*Directory, error) {
 	return &Directory{config: config, client: config.Client}, nil
 }
 
+// NewHookDirectory makes a Directory for a hook alone, in a process without access to
+// the API: it knows the groups and the app as the configuration names them, and what
+// deliveries tell of them. Nobody can be read by it.
+func NewHookDirectory(groups func() []string, app string) *Directory {
+	return &Directory{config: DirectoryConfig{Groups: groups, App: app}}
+}
+
 // Person reads one person, with all their groups. See reconcile.Directory. While
 // Okta is about to change the status it says to come back.
 func (d *Directory) Person(ctx context.Context, id string) (plan.Person, error) {
+	p, err := d.read(ctx, id)
+	d.permitted(ctx, err)
+	return p, err
+}
+
+// permitted has the log tell once that people may not be read, since everybody then
+// waits, and once that they may again.
+func (d *Directory) permitted(ctx context.Context, err error) {
+	var answer *APIError
+	barred := errors.Is(err, errBlind) || errors.As(err, &answer) && answer.Status == http.StatusForbidden
+	if !barred && err != nil {
+		return // which says nothing about it
+	}
+	d.mu.Lock()
+	told := d.barred == barred
+	d.barred = barred
+	d.mu.Unlock()
+	switch {
+	case told:
+	case barred:
+		d.client.config.Log.ErrorContext(ctx, "okta does not permit us to read people; trying again every minute: check the scopes and the admin role of the credential", "error", err)
+	default:
+		d.client.config.Log.InfoContext(ctx, "okta permits us to read people again")
+	}
+}
+
+func (d *Directory) read(ctx context.Context, id string) (plan.Person, error) {
 	if !oktaID(id) {
 		return plan.Person{}, reconcile.Terminal(errors.New("not the id of an okta user"))
 	}

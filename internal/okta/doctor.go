@@ -27,10 +27,6 @@ type CheckConfig struct {
 	// recognized by its name, or by the paths at which deliveries are taken.
 	OrgConfig
 
-	// Agents are those of the groups that must be assigned to the app, named as in
-	// Groups.
-	Agents []string
-
 	// Answering says that there is a daemon that should answer at the address of
 	// the hook.
 	Answering bool
@@ -96,8 +92,10 @@ func (v *visitation) findings(step func(context.Context)) func(context.Context) 
 				f.State = doctor.Fail
 			case HealthOK:
 			}
-			if c.Name == "deliveries" {
+			if f.Code = c.code; c.Name == "deliveries" {
 				f.Code = "okta_deliveries"
+			}
+			if f.Code != "" {
 				f.Do = remedy.For(f.Code).Do
 			}
 			if f.State == doctor.OK {
@@ -179,12 +177,7 @@ func denied(err error) bool {
 
 // application looks whether the groups that make agents are assigned to the app.
 func (v *visitation) application(ctx context.Context) {
-	var seen patterns
-	v.assigned(ctx, func(g oktaGroup) bool {
-		return slices.ContainsFunc(v.config.Agents, func(ref string) bool {
-			return ref == g.ID || ref == g.Profile.Name || isPattern(ref) && seen.matches(ref, g.Profile.Name)
-		})
-	})
+	v.assigned(ctx)
 	if len(v.health.Checks) == 0 {
 		v.add(HealthOK, "", "%q exists, and no group that makes agents does", v.App)
 	}
@@ -196,6 +189,7 @@ func (v *visitation) eventHook(ctx context.Context) {
 	hooks, err := v.hooks(ctx)
 	if lacksRight(err) {
 		v.add(HealthWarning, "", "the credential may not see event hooks, so nobody knows whether they work: %s", err)
+		v.address = v.HookURL // then that of the configuration is asked
 		return
 	}
 	v.report.Steps = nil

@@ -13,7 +13,7 @@ import (
 // examine runs the checks in an org, without knowing the address of the hook.
 func (w *setupWorld) examine(change func(*okta.CheckConfig)) []doctor.Result {
 	w.t.Helper()
-	config := okta.CheckConfig{Agents: []string{groupName}, OrgConfig: w.config(func(c *okta.OrgConfig) { c.HookURL, c.API = "", true })}
+	config := okta.CheckConfig{OrgConfig: w.config(func(c *okta.OrgConfig) { c.HookURL, c.API, c.Agents = "", true, []string{groupName} })}
 	if change != nil {
 		change(&config)
 	}

@@ -190,14 +190,15 @@ func (d *Directory) cliff(ctx context.Context, id string) (string, error) {
 		}
 		return "", fmt.Errorf("%s: %w", what, oddAnswer("a list that lacks the group"))
 	}
-	if name := groups[at].Profile.Name; !d.patterns.configured(d.refs(), id, name) {
+	name := groups[at].Profile.Name
+	if !d.patterns.configured(d.refs(), id, name) {
 		return fmt.Sprintf("group %s is not mapped any more: it is named %q in Okta", id, name), nil
 	}
 	empty, err := d.empty(ctx, groups[at])
 	if err != nil || !empty {
 		return "", err
 	}
-	return "group " + id + " has no members any more", nil
+	return fmt.Sprintf("group %q (%s) has no members any more", name, id), nil
 }
 
 // empty reports whether a group has no members, as Okta counts them or, where it

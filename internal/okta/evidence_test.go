@@ -127,7 +127,9 @@ func TestEvidenceOfMembership(t *testing.T) {
 func TestEvidenceOfGroup(t *testing.T) {
 	t.Parallel()
 	deleted := func(c *court) string { return "group " + c.agents + " was deleted in Okta" }
-	empty := func(c *court) string { return "group " + c.agents + " has no members any more" }
+	empty := func(c *court) string {
+		return `group "Amazon Connect Agents" (` + c.agents + ") has no members any more"
+	}
 	none := func(*court) string { return "" }
 	renamed := func(c *court) string {
 		return "group " + c.agents + ` is not mapped any more: it is named "Renamed" in Okta`
@@ -274,7 +276,7 @@ func TestEvidenceWithoutStatistics(t *testing.T) {
 	delete(group, "_embedded")
 	q := reconcile.Question{Person: apiID("00u", 1), Group: apiGroup}
 	got, err := logServer(t, []obj{}, everyone, group).Evidence(t.Context(), q) // an even number of groups: nobody
-	if want := "group " + apiGroup + " has no members any more"; err != nil || got.Cliff != want {
+	if want := `group "Amazon Connect Agents" (` + apiGroup + ") has no members any more"; err != nil || got.Cliff != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got, err = logServer(t, []obj{}, everyone, group, apiGroupRow("00g2", "Also", "BUILT_IN", 0)).Evidence(t.Context(), q)

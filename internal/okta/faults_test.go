@@ -134,7 +134,7 @@ func spoiled(t *testing.T, fault apiFault, path string, page int) (*apiOrg, *okt
 	}
 	return o, newAPIClient(t, o.server.URL, func(c *okta.ClientConfig) {
 		if fault.name == "timeout" {
-			c.Timeout = 50 * time.Millisecond
+			c.Timeout = 500 * time.Millisecond
 		}
 	}), &hits
 }

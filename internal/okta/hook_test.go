@@ -368,12 +368,26 @@ func TestStats(t *testing.T) {
 	request(http.MethodPut, "X", "y")
 	request(http.MethodPost, "Content-Encoding", "br")
 	request(http.MethodPost, "Authorization", "wrong")
+	for _, kind := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON", "text/plain", ""} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}"))
+		r.Header.Set("Authorization", "wrong")
+		r.Header.Set("Content-Type", kind)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPut} {
+		r := httptest.NewRequest(method, "/", strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	none := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}")) // as the AWS sample has it
+	none.Header.Set("Content-Type", "application/json")
+	h.ServeHTTP(httptest.NewRecorder(), none)
 	q.err = errors.New("disk is full")
 	deliver(h, envelope(good, `{}`))
 
 	want := okta.HookStats{
 		Deliveries: 2, Events: 2, Ignored: okta.Ignored{Unreadable: 1, OtherGroup: 1, OtherType: 1},
-		Verifications: 1, BadRequest: 1, Unauthorized: 1, MethodNotAllowed: 1, TooLarge: 1, Unsupported: 1, Unavailable: 1,
+		Verifications: 1, BadRequest: 1, Unauthorized: 9, WrongSecret: 4, MethodNotAllowed: 1, TooLarge: 1, Unsupported: 1, Unavailable: 1,
 		LastDelivery: time.Date(2026, 11, 20, 10, 1, 0, 0, time.UTC),
 	}
 	if diff := cmp.Diff(want, h.Stats()); diff != "" {

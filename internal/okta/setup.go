@@ -25,10 +25,15 @@ type OrgConfig struct {
 	// Deployment names the hook where HookName is empty.
 	Deployment string
 
-	// Groups are the groups of agents, each by its Okta id or by its exact name, or
+	// Groups are the groups that decide, each by its Okta id or by its exact name, or
 	// all whose name matches a regular expression between slashes. Setup creates
 	// those that it finds under neither.
 	Groups []string
+
+	// Agents are those of Groups whose members are to have agents, named as there:
+	// these are assigned to the app. What rules leave out is not, as it would let
+	// people sign in who are to have no agent. Nil: all of them.
+	Agents []string
 
 	// App is the app by which people sign in to Amazon Connect, by its label or
 	// its Okta id. Empty: there is nothing to assign.
@@ -52,6 +57,10 @@ type OrgConfig struct {
 	// API subscribes to all events that matter where Okta's API can be read too.
 	// Otherwise these are the changes of memberships.
 	API bool
+
+	// Lent says that Client has the token of an administrator, and that connectroster
+	// itself runs with a service app, of which a look at the token tells nothing.
+	Lent bool
 
 	// DryRun makes nothing but reading calls. What would be done is reported.
 	DryRun bool

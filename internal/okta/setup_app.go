@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"connectroster/internal/remedy"
 )
 
 // roleAttribute is an attribute of an app's users and groups that holds a role.
@@ -107,6 +109,7 @@ type assignments struct {
 	role    string                   // empty: none is needed
 	present map[string]appAssignment // by group id
 	why     string                   // the role cannot be told, so that nobody is assigned
+	unseen  error                    // the credential may not see which roles the app has
 }
 
 // planAssignments finds the app and chooses the role. It reports whether there is
@@ -121,7 +124,9 @@ func (j *job) planAssignments(ctx context.Context, groupsSeen bool) (a assignmen
 		return a, false, nil
 	}
 	ok, err = j.see(ctx, stepApp, byHandApp, func(ctx context.Context) error {
-		a, err = j.readApp(ctx)
+		if a, err = j.readApp(ctx); err == nil {
+			err = a.unseen
+		}
 		return err
 	})
 	if !ok || err != nil {
@@ -130,7 +135,8 @@ func (j *job) planAssignments(ctx context.Context, groupsSeen bool) (a assignmen
 	return a, true, j.chooseRole(&a)
 }
 
-// readApp reads the app, the roles it knows, and which groups have it.
+// readApp reads the app, the roles it knows, and which groups have it. The roles take a
+// scope of their own, which only who assigns groups needs.
 func (j *job) readApp(ctx context.Context) (assignments, error) {
 	a := assignments{present: map[string]appAssignment{}}
 	app, err := j.findApp(ctx)
@@ -142,7 +148,9 @@ func (j *job) readApp(ctx context.Context) (assignments, error) {
 	if err := j.Client.object(ctx, apiCall{
 		what: "read the attributes of app " + app.ID, class: classOther, patience: patient,
 		url: j.Client.path(nil, "meta", "schemas", "apps", app.ID, "default"),
-	}, &schema); err != nil {
+	}, &schema); lacksRight(err) {
+		a.unseen = err
+	} else if err != nil {
 		return a, err
 	}
 	a.roles = schema.roles()
@@ -233,9 +241,15 @@ func (j *job) chooseRole(a *assignments) error {
 	return nil
 }
 
-// allHaveRoles reports whether every group has a role already.
+// allHaveRoles reports whether every group of agents has a role already.
 func (j *job) allHaveRoles(a assignments) bool {
-	return len(j.absent) == 0 && !slices.ContainsFunc(j.groups, func(g oktaGroup) bool { return !a.has(g.ID) })
+	return !slices.ContainsFunc(j.absent, func(name string) bool { return j.makesAgents("", name) }) &&
+		!slices.ContainsFunc(j.groups, func(g oktaGroup) bool { return j.makesAgents(g.ID, g.Profile.Name) && !a.has(g.ID) })
+}
+
+// makesAgents reports whether the members of a group are to have agents.
+func (j *job) makesAgents(id, name string) bool {
+	return j.Agents == nil || new(patterns).configured(j.Agents, id, name)
 }
 
 // has reports whether a group is assigned as it should be.
@@ -253,7 +267,7 @@ func (a assignments) has(group string) bool {
 	return false
 }
 
-// assign assigns the groups that are not.
+// assign assigns the groups of agents that are not.
 func (j *job) assign(ctx context.Context, a assignments) error {
 	with := ""
 	if a.role != "" {
@@ -261,6 +275,7 @@ func (j *job) assign(ctx context.Context, a assignments) error {
 	}
 	for _, g := range j.groups {
 		switch {
+		case !j.makesAgents(g.ID, g.Profile.Name):
 		case a.has(g.ID):
 			j.report.add(StepUnchanged, stepApp, "%q is assigned to %q", g.Profile.Name, j.App)
 		case a.why != "":
@@ -278,7 +293,8 @@ func (j *job) assign(ctx context.Context, a assignments) error {
 	}
 	for _, name := range j.absent {
 		switch {
-		case !j.DryRun: // created by now, or reported as what somebody has to do
+		case !j.DryRun, // created by now, or reported as what somebody has to do
+			!j.makesAgents("", name):
 		case a.why != "":
 			j.report.manual(stepApp, a.why, byHandApp)
 			return nil
@@ -321,7 +337,8 @@ func (j *job) assignGroup(ctx context.Context, a assignments, group string) erro
 	}, &answer)
 	var e *APIError
 	if errors.As(err, &e) && e.Status == http.StatusBadRequest {
-		return fmt.Errorf("%w: the app takes neither this role nor this group", err)
+		// Okta has answered, so nothing stands between.
+		return remedy.Mark("okta_app", fmt.Errorf("%w: the app does not take the role %q, or not this group", err, a.role))
 	}
 	return err
 }

@@ -19,7 +19,7 @@ const (
 	byHandApp = `4. Open Applications > Applications, and there the app {app}, by which people
    sign in to Amazon Connect.
 5. On its tab "Assignments", choose "Assign" > "Assign to Groups", and then
-   "Assign" beside the group {group}.
+   "Assign" beside the group {agents}.
 6. Choose the role {role} under "Role" and under "SAML User Roles", then "Save
    and Go Back", then "Done". If there is no role to choose from, the app does
    not know the roles of your AWS account yet: set up its API integration on
@@ -72,12 +72,9 @@ const (
 
 // explain gives a text about what somebody has to do, with the values in it.
 func (j *job) explain(text string) string {
-	groups := make([]string, len(j.Groups))
-	for i, g := range j.Groups {
-		groups[i] = `"` + g + `"`
-		if isPattern(g) {
-			groups[i] = "that match " + g
-		}
+	agents := j.Groups
+	if j.Agents != nil {
+		agents = j.Agents
 	}
 	has := j.wanted(hookContent{})
 	filter := "event.target.?[type eq 'UserGroup' && id eq '(the id of the group)'].size()>0"
@@ -96,10 +93,22 @@ func (j *job) explain(text string) string {
 		app = "of AWS"
 	}
 	return strings.NewReplacer(
-		"{group}", strings.Join(groups, ", "), "{app}", app, "{role}", role, "{url}", j.HookURL, "{name}", j.HookName,
+		"{group}", spoken(j.Groups), "{agents}", spoken(agents), "{app}", app, "{role}", role, "{url}", j.HookURL, "{name}", j.HookName,
 		"{header}", j.HookHeader, "{secret}", "the one that okta.hook.secrets refers to",
 		"{events}", "    "+strings.Join(has.events, "\n    "), "{filter}", "    "+filter,
 	).Replace(text)
+}
+
+// spoken names groups for people.
+func spoken(refs []string) string {
+	groups := make([]string, len(refs))
+	for i, ref := range refs {
+		groups[i] = `"` + ref + `"`
+		if isPattern(ref) {
+			groups[i] = "that match " + ref
+		}
+	}
+	return strings.Join(groups, ", ")
 }
 
 // numbered is the beginning of a step.

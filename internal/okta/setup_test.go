@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"connectroster/internal/okta"
+	"connectroster/internal/remedy"
 	sim "connectroster/internal/sim/okta"
 )
 
@@ -84,6 +85,39 @@ func TestSetupSeveralGroups(t *testing.T) {
 		t.Errorf("%d and %d deliveries", a, b)
 	}
 	wantStates(t, w.setup(groups), "unchanged group", "unchanged group", "unchanged app", "unchanged app", "unchanged event hook", "unchanged verification")
+}
+
+// Whom the rules leave out is not let into the app: a group of theirs is looked for,
+// heard of by the hook, and not assigned.
+func TestSetupAssignsGroupsOfAgentsAlone(t *testing.T) {
+	t.Parallel()
+	w := newSetupWorld(t, sim.Config{})
+	if _, err := w.AddGroup("Trainees"); err != nil {
+		t.Fatal(err)
+	}
+	for _, agents := range [][]string{{groupName}, {"/^" + groupName + "$/"}} {
+		config := func(c *okta.OrgConfig) { c.Groups, c.Agents = []string{groupName, "Trainees", "Interns"}, agents }
+		dry := w.setup(func(c *okta.OrgConfig) { config(c); c.DryRun = true })
+		report := w.setup(config)
+		for _, r := range []okta.Report{dry, report} {
+			for _, s := range r.Steps {
+				if s.Name == "app" && !strings.Contains(s.Text, groupName) {
+					t.Errorf("%s: %s", s.State, s.Text)
+				}
+			}
+		}
+		if a, b := w.delivered(groupName), w.delivered("Trainees"); a != 1 || b != 1 {
+			t.Errorf("%d and %d deliveries", a, b)
+		}
+		health, err := w.org(config).Status(t.Context())
+		if err != nil || !health.Healthy() {
+			t.Errorf("%v: %+v", err, health.Checks)
+		}
+	}
+	text := okta.ByHand(w.config(func(c *okta.OrgConfig) { c.Groups, c.Agents = []string{groupName, "Trainees"}, []string{groupName} }))
+	if !strings.Contains(text, "beside the group \""+groupName+"\".") {
+		t.Errorf("%s", text)
+	}
 }
 
 // A dry run writes nothing, whatever there is, and tells what it would do.
@@ -219,6 +253,17 @@ func TestSetupRoles(t *testing.T) {
 			again := w.setup(func(o *okta.OrgConfig) { o.Role = c.role })
 			wantStates(t, again, "unchanged group", "unchanged app", "unchanged event hook", "unchanged verification")
 		})
+	}
+}
+
+// A role that the app does not know is no fault of what is between us and Okta.
+func TestSetupRoleThatTheAppDoesNotTake(t *testing.T) {
+	t.Parallel()
+	w := newSetupWorld(t, sim.Config{})
+	w.roles()
+	_, err := w.org(func(o *okta.OrgConfig) { o.Role = "Agents" }).Setup(t.Context())
+	if err == nil || remedy.CodeOf(err) != "okta_app" || !strings.Contains(err.Error(), `does not take the role "Agents"`) {
+		t.Errorf("%v [%s]", err, remedy.CodeOf(err))
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"connectroster/internal/remedy"
 )
 
 // HealthState says how something is.
@@ -28,6 +30,8 @@ type HealthCheck struct {
 	Name  string      `json:"check"`
 	State HealthState `json:"state"`
 	Text  string      `json:"text"`
+
+	code string // of an error that is none of those that the check looks for; empty: it is one
 }
 
 // RateLimit is what Okta last told about one class of endpoints.
@@ -59,7 +63,7 @@ type checkup struct {
 }
 
 func (c *checkup) add(state HealthState, name, format string, args ...any) {
-	c.health.Checks = append(c.health.Checks, HealthCheck{name, state, fmt.Sprintf(format, args...)})
+	c.health.Checks = append(c.health.Checks, HealthCheck{Name: name, State: state, Text: fmt.Sprintf(format, args...)})
 }
 
 // Status looks at the credential and what it shows, at the groups and their
@@ -100,6 +104,8 @@ func (c *checkup) credential(ctx context.Context) (release func(), ok bool) {
 	}
 	needed := slices.DeleteFunc(slices.Clone(lacking), func(s string) bool { return !slices.Contains(run, s) })
 	switch _, oauth := client.auth.(*serviceApp); {
+	case !oauth && c.Lent:
+		c.add(HealthWarning, name, "an API token that was lent; whether the service app of okta.auth has the scopes and the role that it needs is not looked at")
 	case !oauth:
 		c.add(HealthOK, name, "an API token, which has all rights of the administrator who made it")
 	case len(needed) > 0:
@@ -123,6 +129,9 @@ func (c *checkup) runScopes() []string {
 	return slices.Clone(defaultScopes)
 }
 
+// noRole are the codes of errors that no other role would mend.
+var noRole = []string{"okta_unreachable", "okta_limited", "okta_unavailable", "okta_odd_answer"}
+
 // sight tells a list that is empty from one that may not be seen: a credential
 // without the admin role gets 200 and nothing. Every org has a group and a user.
 func (c *checkup) sight(ctx context.Context) {
@@ -139,6 +148,9 @@ func (c *checkup) sight(ctx context.Context) {
 		switch {
 		case err != nil:
 			c.add(HealthFault, name, "%s", err)
+			if code := remedy.CodeOf(coded(err)); slices.Contains(noRole, code) {
+				c.health.Checks[len(c.health.Checks)-1].code = code
+			}
 		case len(p.rows) == 0:
 			blind = append(blind, list.path)
 		default:
@@ -156,7 +168,7 @@ func (c *checkup) sight(ctx context.Context) {
 // roster looks at the groups, and whether they are assigned to the app.
 func (c *checkup) roster(ctx context.Context) {
 	c.present(ctx)
-	c.assigned(ctx, func(oktaGroup) bool { return true })
+	c.assigned(ctx)
 }
 
 // present looks whether the groups are there.
@@ -179,8 +191,8 @@ func (c *checkup) present(ctx context.Context) {
 	}
 }
 
-// assigned looks whether those of the groups that must be are assigned to the app.
-func (c *checkup) assigned(ctx context.Context, must func(oktaGroup) bool) {
+// assigned looks whether the groups of agents are assigned to the app.
+func (c *checkup) assigned(ctx context.Context) {
 	if c.App == "" {
 		return
 	}
@@ -193,9 +205,11 @@ func (c *checkup) assigned(ctx context.Context, must func(oktaGroup) bool) {
 	for _, g := range c.groups {
 		_, assigned := a.present[g.ID]
 		switch {
+		case assigned && a.unseen != nil:
+			c.add(HealthOK, stepApp, "%q is assigned to %q; whether with a role is not looked at, which takes the scope okta.schemas.read", g.Profile.Name, c.App)
 		case a.has(g.ID):
 			c.add(HealthOK, stepApp, "%q is assigned to %q", g.Profile.Name, c.App)
-		case !must(g):
+		case !c.makesAgents(g.ID, g.Profile.Name):
 		case assigned:
 			c.add(HealthFault, stepApp, "%q is assigned to %q without its role, so its members cannot sign in", g.Profile.Name, c.App)
 		default:

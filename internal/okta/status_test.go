@@ -75,6 +75,20 @@ func TestStatusOfHealthyOrg(t *testing.T) {
 	}
 }
 
+// TestStatusOfLentToken: a token that stands in for the service app says nothing of that.
+func TestStatusOfLentToken(t *testing.T) {
+	t.Parallel()
+	w := newSetupWorld(t, sim.Config{})
+	lent := func(c *okta.OrgConfig) { c.API, c.Lent = true, true }
+	w.setup(lent)
+	w.delivered(groupName)
+	w.took()
+	h := w.status(lent)
+	if got := findings(h); !h.Healthy() || !strings.Contains(got, "the service app of okta.auth") {
+		t.Errorf("healthy %t: %s", h.Healthy(), got)
+	}
+}
+
 // Everything that keeps people from becoming agents is found, and told apart.
 func TestStatusFindsFaults(t *testing.T) {
 	t.Parallel()
@@ -208,6 +222,7 @@ func TestStatusOfServiceApp(t *testing.T) {
 		{"all", setup, []string{"SUPER_ADMIN"}, true, "scopes that it needs to run and to set up"},
 		{"enough to look", more, []string{"READ_ONLY_ADMIN"}, true, "setting up would take okta.apps.manage okta.eventHooks.manage okta.groups.manage too"},
 		{"enough to run", run, []string{"READ_ONLY_ADMIN"}, false, "read the event hooks: okta answered 403"},
+		{"enough to run and to see hooks", append([]string{"okta.eventHooks.read"}, run...), []string{"READ_ONLY_ADMIN"}, true, "whether with a role is not looked at"},
 		{"a scope missing", run[1:], []string{"READ_ONLY_ADMIN"}, false, "is not granted okta.users.read"},
 		{"no role", setup, nil, false, "empty lists of groups, users, logs"},
 	} {

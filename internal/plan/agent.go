@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,8 +52,8 @@ func clone(a *Agent) *Agent {
 // compareAgents orders agents by id. Entries of one agent that differ, as a
 // list read page by page can hold, are ordered by the rest.
 func compareAgents(a, b *Agent) int {
-	if a.ID != b.ID {
-		return cmp.Compare(a.ID, b.ID)
+	if order := strings.Compare(a.ID, b.ID); order != 0 {
+		return order
 	}
 	return cmp.Or(
 		cmp.Compare(a.Username, b.Username),

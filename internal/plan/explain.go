@@ -34,6 +34,7 @@ type MappedGroup struct {
 	ID    string   `json:"id"`
 	Name  string   `json:"name"`
 	Rules []string `json:"rules,omitempty"`
+	Not   []string `json:"not,omitempty"` // rules that name it under not
 }
 
 // AppliedRule tells what a rule made of the person.
@@ -98,7 +99,7 @@ func Explain(s Settings, w World, person string) (Explanation, bool) {
 	}
 	e.Entitled, e.Why, e.Persona, e.By = true, "in group "+v.group.label(), v.persona, v.rule
 	if wanted, refusal := r.want(p, v, have); refusal == nil {
-		e.Fields = append(e.Fields, r.decided(&e, wanted, have)...)
+		e.Fields = append(e.Fields, r.decided(&e, &wanted, have)...)
 	}
 	return e, true
 }
@@ -112,6 +113,9 @@ func (r *roster) mapped(p *Person) []MappedGroup {
 			rule := &r.settings.Rules[i]
 			if len(r.groups(&Person{Groups: []Group{g}}, rule.When.Groups)) > 0 {
 				m.Rules = append(m.Rules, rule.Name)
+			}
+			if rule.When.Not != nil && len(r.groups(&Person{Groups: []Group{g}}, rule.When.Not.Groups)) > 0 {
+				m.Not = append(m.Not, rule.Name)
 			}
 		}
 		out = append(out, m)
@@ -174,10 +178,30 @@ func (r *roster) obstacle(p *Person, c *Condition) string {
 	}
 	if c.Not != nil {
 		if met, _ := r.meets(p, c.Not); met {
-			return "meets what the rule excludes"
+			return r.fulfilled(p, c.Not) + ", which the rule excludes"
 		}
 	}
 	return fmt.Sprintf("the expression %q does not hold", c.When.Text)
+}
+
+// fulfilled tells how a person meets a condition.
+func (r *roster) fulfilled(p *Person, c *Condition) string {
+	var parts []string
+	if len(c.Groups) > 0 {
+		var labels []string
+		for _, g := range r.groups(p, c.Groups) {
+			labels = append(labels, g.group.label())
+		}
+		parts = append(parts, "in "+strings.Join(labels, ", "))
+	}
+	for i := range c.Profile {
+		text, _ := p.attribute(c.Profile[i].Name)
+		parts = append(parts, fmt.Sprintf("profile.%s is %q", c.Profile[i].Name, text))
+	}
+	if c.When.Holds != nil {
+		parts = append(parts, fmt.Sprintf("the expression %q holds", c.When.Text))
+	}
+	return strings.Join(parts, " and ")
 }
 
 // decided tells of each field that the rules say something of what becomes of it.
@@ -248,7 +272,7 @@ func (e *Explanation) parking(s *Settings, catalog Catalog) []DecidedField {
 		if c.Action != Suspend || c.Agent != e.Agent {
 			continue
 		}
-		for _, d := range c.Differences(catalog) {
+		for _, d := range c.Differences(catalog, nil) {
 			if d.Field != FieldOwnership {
 				out = append(out, DecidedField{
 					Field: d.Field, Wanted: d.After, Found: d.Before, From: []string{"persona " + s.Leavers.SuspendAs[e.Instance]},

@@ -47,13 +47,17 @@ func (f Field) Label() string { return strings.ReplaceAll(string(f), "_", " ") }
 func (w *wanted) write(f Field, a Agent) Agent {
 	switch f {
 	case FieldAutoAccept:
-		for ch, on := range w.autoAccept {
-			a = onChannel(a, ch, func(h *Handled) { h.AutoAccept = on })
+		for _, ch := range channels {
+			if on, said := w.autoAccept[ch]; said {
+				a = onChannel(a, ch, Handled{AutoAccept: on, AfterContactWork: a.channel(ch).AfterContactWork})
+			}
 		}
 		return a
 	case FieldAfterWork:
-		for ch, seconds := range w.afterWork {
-			a = onChannel(a, ch, func(h *Handled) { h.AfterContactWork = seconds })
+		for _, ch := range channels {
+			if seconds, said := w.afterWork[ch]; said {
+				a = onChannel(a, ch, Handled{AutoAccept: a.channel(ch).AutoAccept, AfterContactWork: seconds})
+			}
 		}
 		return a
 	case FieldPhone:
@@ -72,12 +76,9 @@ func (w *wanted) write(f Field, a Agent) Agent {
 }
 
 // onChannel changes how an agent takes the contacts of a channel.
-func onChannel(a Agent, ch Channel, change func(*Handled)) Agent {
-	h := a.channel(ch)
-	before := h
-	change(&h)
+func onChannel(a Agent, ch Channel, h Handled) Agent {
 	switch {
-	case h == before:
+	case h == a.channel(ch):
 	case ch == Voice:
 		a.Phone.AutoAccept, a.Phone.AfterContactWork = h.AutoAccept, h.AfterContactWork
 	default:
@@ -135,11 +136,11 @@ func copyField(f Field, a Agent, from *Agent) Agent {
 		}
 	case FieldAutoAccept:
 		for _, ch := range channels {
-			a = onChannel(a, ch, func(h *Handled) { h.AutoAccept = from.channel(ch).AutoAccept })
+			a = onChannel(a, ch, Handled{AutoAccept: from.channel(ch).AutoAccept, AfterContactWork: a.channel(ch).AfterContactWork})
 		}
 	case FieldAfterWork:
 		for _, ch := range channels {
-			a = onChannel(a, ch, func(h *Handled) { h.AfterContactWork = from.channel(ch).AfterContactWork })
+			a = onChannel(a, ch, Handled{AutoAccept: a.channel(ch).AutoAccept, AfterContactWork: from.channel(ch).AfterContactWork})
 		}
 	case FieldOwnership:
 		a.Owner, a.Deployment, a.State, a.Since, a.Group, a.Answers = from.Owner, from.Deployment, from.State, from.Since, from.Group, from.Answers

@@ -76,7 +76,7 @@ func (r *roster) judge(p *Person) verdict {
 			}
 		}
 		if rule.Set != nil && (rule.Instance == "" || rule.Instance == r.instance) {
-			out.sets = append(out.sets, match{rule: rule, index: i, groups: groups})
+			out.sets = append(out.sets, match{rule: i, groups: groups})
 		}
 	}
 	if out.group.ID == "" {
@@ -121,8 +121,7 @@ func (r *roster) at(persona string) bool {
 
 // match is a rule that a person matches, with the groups by which they do.
 type match struct {
-	rule   *Rule
-	index  int // among the rules
+	rule   int // its index
 	groups []matched
 }
 
@@ -133,13 +132,6 @@ type matched struct {
 }
 
 type captures map[string]string
-
-// matchKey names one test of a group's name by a regular expression. A few
-// groups are tested for all their members.
-type matchKey struct {
-	pattern *regexp.Regexp
-	name    string
-}
 
 // match reports whether a person meets the condition of a rule, and by which
 // groups: in the order in which the rule names them, ids before names, and those
@@ -188,7 +180,7 @@ func (r *roster) groups(p *Person, refs []GroupRef) []matched {
 				if (g.ID == ref.Text || g.Name == ref.Text) && !seen(g) {
 					out = append(out, matched{group: g})
 				}
-			} else if c := r.capture(ref, g.Name); c != nil && !seen(g) {
+			} else if c := r.capture(ref.Pattern, g.Name); c != nil && !seen(g) {
 				out = append(out, matched{group: g, captures: c})
 			}
 		}
@@ -205,22 +197,27 @@ func (r *roster) groups(p *Person, refs []GroupRef) []matched {
 	return out
 }
 
-// capture tests a group's name, and gives nil if it does not match.
-func (r *roster) capture(ref GroupRef, name string) captures {
-	key := matchKey{ref.Pattern, name}
-	c, known := r.matches[key]
+// capture tests a group's name, and gives nil if it does not match. A few groups
+// are tested for all their members, so what came out is remembered.
+func (r *roster) capture(pattern *regexp.Regexp, name string) captures {
+	tested := r.tested[pattern]
+	if tested == nil {
+		tested = map[string]captures{}
+		r.tested[pattern] = tested
+	}
+	c, known := tested[name]
 	if known {
 		return c
 	}
-	if m := ref.Pattern.FindStringSubmatch(name); m != nil {
+	if m := pattern.FindStringSubmatch(name); m != nil {
 		c = captures{}
-		for i, slot := range ref.Pattern.SubexpNames() {
+		for i, slot := range pattern.SubexpNames() {
 			if slot != "" && c[slot] == "" {
 				c[slot] = m[i]
 			}
 		}
 	}
-	r.matches[key] = c
+	tested[name] = c
 	return c
 }
 
@@ -228,7 +225,14 @@ func (r *roster) capture(ref GroupRef, name string) captures {
 func (e *Expression) holds(p *Person) (met bool, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			met, err = false, fmt.Errorf("the expression %q: %s", e.Text, cleanName(fmt.Sprint(cause)))
+			text := fmt.Sprintf("panic with a %T", cause) // whose value could be the person's own
+			if fault, ok := cause.(interface {
+				error
+				RuntimeError()
+			}); ok {
+				text = cleanName(fault.Error())
+			}
+			met, err = false, fmt.Errorf("the expression %q: %s", e.Text, text)
 		}
 	}()
 	if met, err = e.Holds(*p); err != nil {

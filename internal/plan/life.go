@@ -17,7 +17,7 @@ func (r *roster) join(p *Person, w *wanted) (*Change, *Refusal) {
 		}
 		return &Change{
 			Action: Adopt, Agent: a.ID, Before: a, After: &after, Fields: []Field{FieldOwnership},
-			Reason: "somebody asked to adopt the agent; " + w.reason,
+			Reason: "somebody asked to adopt the agent; " + w.reason(),
 		}, nil
 	}
 	if f := r.free(w.agent.Username); f != nil {
@@ -27,7 +27,8 @@ func (r *roster) join(p *Person, w *wanted) (*Change, *Refusal) {
 		return nil, f
 	}
 	r.claimed[name] = p.ID
-	return &Change{Action: Create, After: &w.agent, Reason: w.reason}, nil
+	after := w.agent
+	return &Change{Action: Create, After: &after, Reason: w.reason()}, nil
 }
 
 // adoptable reports whether an agent is nobody's, or bears the owner that it is
@@ -82,18 +83,24 @@ func (r *roster) keep(p *Person, have *Agent, w *wanted) (*Change, *Refusal) {
 	if len(fields) == 0 {
 		return nil, refusal
 	}
+	return update(have, after, fields, w, remembered), refusal
+}
+
+// update writes the fields in which an agent differs from what it is to be, and
+// says why.
+func update(have *Agent, after Agent, fields []Field, w *wanted, remembered bool) *Change {
 	c := &Change{Action: Update, Agent: have.ID, Before: have, After: &after, Fields: fields}
 	switch {
 	case have.State == StateSuspended && remembered:
-		c.Action, c.Reason = Resume, w.reason+" again"
+		c.Action, c.Reason = Resume, w.reason()+" again"
 	case have.State == StateSuspended:
-		c.Action, c.Reason = Resume, w.reason+" again; what the agent was before is not remembered, so the rules alone decide"
+		c.Action, c.Reason = Resume, w.reason()+" again; what the agent was before is not remembered, so the rules alone decide"
 	case have.unfinished():
-		c.Reason = w.reason + "; the agent was not made in full"
+		c.Reason = w.reason() + "; the agent was not made in full"
 	default:
 		c.Reason = w.cause(fields)
 	}
-	return c, refusal
+	return c
 }
 
 // floor gives the agent as the floor last had it: as it is, or if it is suspended
@@ -114,20 +121,19 @@ func (r *roster) floor(have *Agent) (floor *Agent, remembered bool) {
 // floor what the floor has. Fields that come out the same are left as they are.
 func (r *roster) settle(a Agent, floor, have *Agent, w *wanted) Agent {
 	for i, f := range fields {
-		said := w.said[i]
 		next := a
 		if floor != nil && !sameField(f, &next, floor) {
 			next = copyField(f, next, floor)
 		}
-		if said && (floor == nil || r.overrides(w.who[i], f, floor, have, w)) {
+		if w.said[i] && (floor == nil || r.overrides(w.who[i], f, floor, have, w)) {
 			next = w.write(f, next)
 		}
 		if !sameField(f, &a, &next) {
 			a = next
 		}
-		if answer, noted := w.agent.Answers[f]; noted && a.Answers[f] != answer {
-			a.Answers = with(a.Answers, f, answer)
-		}
+	}
+	for f, answer := range w.agent.Answers {
+		a.Answers = with(a.Answers, f, answer)
 	}
 	return a
 }
@@ -168,7 +174,7 @@ func (w *wanted) cause(fields []Field) string {
 		}
 	}
 	if len(parts) == 0 {
-		return w.reason
+		return w.reason()
 	}
 	return strings.Join(parts, ", ")
 }

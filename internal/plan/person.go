@@ -58,8 +58,8 @@ func scalar(v any) string {
 // comparePeople orders people by id. Entries of one person that differ, as a
 // list read page by page can hold, are ordered by the rest.
 func comparePeople(a, b *Person) int {
-	if a.ID != b.ID {
-		return cmp.Compare(a.ID, b.ID)
+	if order := strings.Compare(a.ID, b.ID); order != 0 {
+		return order
 	}
 	sorted := func(groups []Group) []Group { return slices.SortedFunc(slices.Values(groups), compareGroups) }
 	return cmp.Or(

@@ -7,6 +7,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -81,8 +82,8 @@ type roster struct {
 	unlisted map[string]bool     // owners of agents who are not among the people of a complete world
 
 	managed map[Field]bool
-	exempt  map[string]bool // Okta ids, and usernames folded
-	matches map[matchKey]captures
+	exempt  map[string]bool                        // Okta ids, and usernames folded
+	tested  map[*regexp.Regexp]map[string]captures // names of groups, and what they captured; nil: no match
 	built   map[string]*built
 	parking *built
 
@@ -95,7 +96,7 @@ func newRoster(s *Settings, w *World) *roster {
 		settings: s, instance: w.Instance, now: w.Now, catalog: newCatalog(w.Catalog), tombstones: w.Tombstones, adopt: w.Adopt,
 		owned: make(map[string]*Agent, len(w.Agents)), spare: map[string][]*Agent{}, retired: map[string][]*Agent{},
 		held: make(map[string]*Agent, len(w.Agents)), twins: map[string]bool{}, claimed: map[string]string{}, hidden: map[string]bool{}, unlisted: map[string]bool{},
-		managed: s.managed(w.Instance), exempt: map[string]bool{}, matches: map[matchKey]captures{}, built: map[string]*built{},
+		managed: s.managed(w.Instance), exempt: map[string]bool{}, tested: map[*regexp.Regexp]map[string]captures{}, built: map[string]*built{},
 		personal: make(map[string]bool, len(s.Personas)), personalSet: make([]bool, len(s.Rules)),
 	}
 	agents := pointers(w.Agents)
@@ -250,10 +251,10 @@ func (r *roster) decide(p *Person) ([]Change, []Refusal) {
 			return d.changes, d.refusals
 		}
 		if have != nil {
-			c, f := r.keep(p, have, w)
+			c, f := r.keep(p, have, &w)
 			d.say(have, c, f)
 		} else {
-			c, f := r.join(p, w)
+			c, f := r.join(p, &w)
 			d.say(nil, c, f)
 		}
 		for _, a := range r.spare[p.ID] {

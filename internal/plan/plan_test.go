@@ -54,7 +54,7 @@ func TestCases(t *testing.T) {
 				}
 			}
 			if has(archive, "differences") {
-				shown["differences"] = renderDifferences(got, c.world.Catalog)
+				shown["differences"] = renderDifferences(got, c.world)
 			}
 			if *update {
 				save(t, file, archive, shown)

@@ -139,7 +139,11 @@ func renderExplanation(e plan.Explanation) string {
 		say("  exempt: %s", e.Exempt)
 	}
 	for _, g := range e.Groups {
-		say("  group %s %s: %s", g.ID, word(g.Name), cmp.Or(strings.Join(g.Rules, ", "), "no rule"))
+		by := slices.Clone(g.Rules)
+		for _, rule := range g.Not {
+			by = append(by, rule+" under not")
+		}
+		say("  group %s %s: %s", g.ID, word(g.Name), cmp.Or(strings.Join(by, ", "), "no rule"))
 	}
 	for _, r := range e.Rules {
 		text := "  " + r.Rule
@@ -183,11 +187,11 @@ func renderExplanation(e plan.Explanation) string {
 }
 
 // renderDifferences writes what changes do, in words.
-func renderDifferences(p plan.Plan, c plan.Catalog) string {
+func renderDifferences(p plan.Plan, w plan.World) string {
 	var out strings.Builder
 	for _, ch := range p.Changes {
 		fmt.Fprintf(&out, "%s %s\n", ch.Action, word(ch.Person))
-		for _, d := range ch.Differences(c) {
+		for _, d := range ch.Differences(w.Catalog, plan.GroupNames(w.People)) {
 			fmt.Fprintf(&out, "  %s: %s -> %s\n", d.Field, word(d.Before), word(d.After))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,10 +21,31 @@ type Difference struct {
 // changes it, so no change writes it.
 const FieldUsername Field = "username"
 
+// GroupNames gives the names of the groups that people are in, by their Okta ids. Where
+// several have one name, the ids tell them apart.
+func GroupNames(people []Person) map[string]string {
+	names, twins := map[string]string{}, map[string]int{}
+	for _, p := range people {
+		for _, g := range p.Groups {
+			if _, known := names[g.ID]; !known {
+				twins[g.Name]++
+			}
+			names[g.ID] = g.Name
+		}
+	}
+	for id, name := range names {
+		if twins[name] > 1 {
+			names[id] = name + " (" + id + ")"
+		}
+	}
+	return names
+}
+
 // Differences gives what a change does to an agent, in the order of Fields. For a
 // Create that is all that is set, for a Replace what the new agent has and the old
-// one has not, for a Delete and a Release nothing.
-func (c Change) Differences(catalog Catalog) []Difference {
+// one has not, for a Delete and a Release nothing. What neither the catalog nor groups,
+// by their Okta ids, have a name for is shown by its id.
+func (c Change) Differences(catalog Catalog, groups map[string]string) []Difference {
 	if c.After == nil {
 		return nil
 	}
@@ -38,7 +60,7 @@ func (c Change) Differences(catalog Catalog) []Difference {
 		}
 	}
 	if c.Action != Create && c.Action != Replace { // what is made is ours, which goes without saying
-		was, is := parted(before.ownership(), c.After.ownership())
+		was, is := parted(before.ownership(c, catalog, groups), c.After.ownership(c, catalog, groups))
 		out = append(out, Difference{FieldOwnership, was, is})
 	}
 	return slices.DeleteFunc(out, func(d Difference) bool { return d.Before == d.After })
@@ -86,8 +108,6 @@ func (a *Agent) show(f Field, c Catalog) string {
 		return string(a.Phone.Enhancement)
 	case FieldTags:
 		return pairs(a.Tags)
-	case FieldOwnership:
-		return strings.Join(a.ownership(), ", ")
 	}
 	return ""
 }
@@ -114,23 +134,41 @@ func (a *Agent) perChannel(say func(Handled) string) string {
 	return strings.Join(out, ", ")
 }
 
-// ownership gives what our tags say, part by part.
-func (a *Agent) ownership() []string {
+// ownership gives what our tags say, part by part. An owner for whom the change is has
+// the name of the agent.
+func (a *Agent) ownership(c Change, catalog Catalog, groups map[string]string) []string {
 	var out []string
 	add := func(what, text string) {
 		if text != "" {
 			out = append(out, what+" "+text)
 		}
 	}
-	add("owner", a.Owner)
+	if a.Owner != "" && a.Owner == c.Person {
+		add("owner", c.After.Username)
+	} else {
+		add("owner", a.Owner)
+	}
 	add("deployment", a.Deployment)
 	state := string(a.State)
 	if !a.Since.IsZero() {
 		state += " since " + a.Since.UTC().Format(time.RFC3339)
 	}
 	add("state", state)
-	add("group", a.Group)
-	add("answers", pairs(a.Answers))
+	add("group", Group{ID: a.Group, Name: groups[a.Group]}.label())
+	answers := maps.Clone(a.Answers)
+	for f, answer := range answers {
+		switch f {
+		case FieldRouting:
+			answer = catalog.RoutingProfiles.Name(answer)
+		case FieldHierarchy:
+			answer = catalog.Hierarchy.Name(answer)
+		}
+		if strings.Contains(answer, " ") {
+			answer = strconv.Quote(answer)
+		}
+		answers[f] = answer
+	}
+	add("answers", pairs(answers))
 	return out
 }
 

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -55,6 +54,5 @@ func emailForm(name string) bool {
 	if local == "" || strings.Contains(domain, "@") {
 		return false
 	}
-	labels := strings.Split(domain, ".")
-	return len(labels) > 1 && !slices.Contains(labels, "")
+	return strings.Contains(domain, ".") && !strings.Contains("."+domain+".", "..")
 }

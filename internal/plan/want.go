@@ -16,12 +16,12 @@ const adminProfile = "Admin"
 const maxSecurityProfiles = 10
 
 // wanted is the agent that the rules make of a person, and where each part of it
-// comes from. All but the agent and the reason is shared by people of whom the
+// comes from. All but the agent and the group is shared by people of whom the
 // rules say the same, and so is the memory of the agent.
 type wanted struct {
 	agent   Agent // whole, for a creation
 	persona string
-	reason  string
+	group   Group              // that makes them an agent
 	from    map[Field][]string // who says something of a field, for people; none: nobody
 
 	autoAccept map[Channel]bool
@@ -34,6 +34,9 @@ type wanted struct {
 
 func (w *wanted) says(f Field) bool { return len(w.from[f]) > 0 }
 
+// reason tells why the person is to have an agent.
+func (w *wanted) reason() string { return "in group " + w.group.label() }
+
 // origin tells who says something of a field.
 func (w *wanted) origin(f Field) string { return strings.Join(w.from[f], " and ") }
 
@@ -44,35 +47,35 @@ type built struct {
 }
 
 // want builds the agent that the rules make of the person.
-func (r *roster) want(p *Person, v verdict, have *Agent) (*wanted, *Refusal) {
+func (r *roster) want(p *Person, v verdict, have *Agent) (wanted, *Refusal) {
 	if reason := UsernameFault(p.Username); reason != "" {
-		return nil, &Refusal{Code: UsernameImpossible, Reason: reason}
+		return wanted{}, &Refusal{Code: UsernameImpossible, Reason: reason}
 	}
 	b := r.prototype(p, v)
 	if b.refusal != nil {
 		f := *b.refusal
-		return nil, &f
+		return wanted{}, &f
 	}
 	w := *b.wanted
 	for _, f := range []Field{FieldRouting, FieldSecurity} {
-		if have != nil && r.managed[f] && !w.says(f) {
-			return nil, &Refusal{Code: RuleFailed, Reason: "the rules give others a value of " + string(f) + ", and them none"}
+		if have != nil && !w.says(f) && r.managed[f] {
+			return wanted{}, &Refusal{Code: RuleFailed, Reason: "the rules give others a value of " + string(f) + ", and them none"}
 		}
 	}
-	w.reason = "in group " + v.group.label()
+	w.group = v.group
 	w.agent.FirstName, w.agent.LastName = names(*p)
 	w.agent.Username, w.agent.Owner, w.agent.Group = p.Username, p.ID, v.group.ID
 	if r.authority(v.persona, FieldName).keepsAnswer() {
 		w.agent.Answers = with(w.agent.Answers, FieldName, w.answer(FieldName))
 	}
-	return &w, nil
+	return w, nil
 }
 
 // prototype gives what people have in common who have the same persona and the
 // same rules that set something. It is worked out once, unless it holds
 // something of their profiles.
 func (r *roster) prototype(p *Person, v verdict) *built {
-	key, shared := r.sharedBy(v)
+	key, shared := r.sharedBy(v, make([]byte, 0, 128))
 	if shared {
 		if b := r.built[string(key)]; b != nil {
 			return b
@@ -89,18 +92,18 @@ func (r *roster) prototype(p *Person, v verdict) *built {
 	return b
 }
 
-// sharedBy names what a prototype depends on, and reports whether it depends on
-// nothing else of a person.
-func (r *roster) sharedBy(v verdict) (key []byte, shared bool) {
-	key = append(make([]byte, 0, 128), v.persona...)
+// sharedBy appends to a key what a prototype depends on, and reports whether it
+// depends on nothing else of a person.
+func (r *roster) sharedBy(v verdict, key []byte) ([]byte, bool) {
 	if r.personal[v.persona] {
 		return nil, false
 	}
+	key = append(key, v.persona...)
 	for _, m := range v.sets {
-		if r.personalSet[m.index] {
+		if r.personalSet[m.rule] {
 			return nil, false
 		}
-		key = append(append(key, 0), strconv.Itoa(m.index)...)
+		key = strconv.AppendInt(append(key, 0), int64(m.rule), 10)
 		for _, g := range m.groups {
 			if len(g.captures) > 0 {
 				key = append(append(key, 1), g.group.Name...)
@@ -119,7 +122,8 @@ func (r *roster) build(p *Person, name string, persona Persona, sets []match, in
 		persona: name, who: &[len(fields)]Authority{}, from: map[Field][]string{}, autoAccept: map[Channel]bool{}, afterWork: map[Channel]int{},
 	}}
 	for _, m := range sets {
-		b.lay(m.rule.Set, m.rule.Name, m.groups)
+		rule := &r.settings.Rules[m.rule]
+		b.lay(rule.Set, rule.Name, m.groups)
 	}
 	b.lay(&persona.Values, "persona "+cleanName(name), nil)
 	if inUse {

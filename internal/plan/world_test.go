@@ -25,11 +25,11 @@ func apply(w plan.World, p plan.Plan) plan.World {
 			w.Agents = append(w.Agents, *after)
 		}
 	}
-	for i, c := range p.Changes {
+	for _, c := range p.Changes {
 		switch c.Action {
 		case plan.Create, plan.Replace:
 			made := *c.After
-			made.ID = fmt.Sprintf("made-%d-%d", i, len(w.Agents))
+			made.ID = "made-" + made.Username // which nobody else has
 			w.Agents = append(w.Agents, made)
 			if c.Action == plan.Replace {
 				replace(c.Agent, c.Parked)

@@ -132,6 +132,10 @@ func (e *Engine) payOwed(ctx context.Context, at place) error {
 	if now := e.Now(); at.Tries > 0 && now.Before(next) && !now.Before(at.Tried) { // else the clock went back
 		return fmt.Errorf("a sweep is owed and will be tried again at %s: %s", next.UTC().Format(time.RFC3339), at.Why)
 	}
+	// Whoever a sweep that was cut short has asked for is to be looked at again.
+	if err := e.note(ctx, noteAsking, asking{}); err != nil {
+		return err
+	}
 	_, failed := e.Sweep(ctx)
 	switch {
 	case failed == nil:

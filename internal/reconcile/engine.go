@@ -34,7 +34,8 @@ type Config struct {
 
 	Feed Feed // for CatchUp; nil where there is none
 	// SweepsApart says that another process sweeps: CatchUp then leaves to it what
-	// only a sweep can answer, by a note that Owed reads.
+	// only a sweep can answer, by a note that Owed reads, and a sweep asks nothing for
+	// the sake of looks.
 	SweepsApart bool
 
 	// Scope names what the configuration says of who is to be an agent and as

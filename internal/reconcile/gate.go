@@ -271,7 +271,7 @@ func (v *visit) approvedIn(ctx context.Context, change plan.Change) (string, err
 func (v *visit) held(ctx context.Context, change plan.Change, answer Reservation) error {
 	v.out.Refusal = &plan.Refusal{
 		Instance: v.at.Name, Person: v.work.Person, Username: change.Before.Username, Agent: change.Agent, Code: plan.Held,
-		Reason: fmt.Sprintf("%s %s, held in %s: %s", change.Action, change.Reason, answer.Hold, answer.Cause),
+		Reason: fmt.Sprintf("%s (%s) is held in %s: %s", change.Action, change.Reason, answer.Hold, answer.Cause),
 	}
 	news, err := v.record(ctx, Entry{Kind: EntryHold, Action: change.Action, Agent: change.Agent, Code: plan.Held, Reason: change.Reason + "; held: " + answer.Cause, Hold: answer.Hold})
 	if err != nil || !news {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -49,6 +50,49 @@ func KindOf(c plan.Change) RemovalKind {
 		return RemovalMove
 	}
 	return ""
+}
+
+// Check reports what a removal lacks to be weighed.
+func (r Removal) Check() error {
+	if r.Person == "" || r.Kind == "" || r.Hash == "" {
+		return errors.New("the removal names no person, no kind or no change")
+	}
+	return nil
+}
+
+// Stored is the removal with its time as stores keep it; that is now where it has none.
+func (r Removal) Stored(now time.Time) Removal {
+	if r.At.IsZero() {
+		r.At = now
+	}
+	r.At = Instant(Micros(r.At))
+	return r
+}
+
+// Window names the short window of its instance that a removal counts in.
+func (r Removal) Window() string {
+	switch r.Kind {
+	case RemovalMembership:
+		return "group " + r.Group
+	case RemovalMove:
+		return "move"
+	}
+	return "status"
+}
+
+// Counts are those of the removal, of the places in its Window and of all that are no
+// moves in the long one.
+func (r Removal) Counts(short, long int) Counts {
+	c := Counts{Long: long}
+	switch r.Kind {
+	case RemovalMove:
+		c.Moves = short
+	case RemovalMembership:
+		c.Group = short
+	default:
+		c.Status = short
+	}
+	return c
 }
 
 // Limits are how much may go without anybody's approval. A share is of the
@@ -229,6 +273,15 @@ type Reservation struct {
 	Stay  *Stay
 }
 
+// Answer is what a backend answers, but for the hold of a new entry.
+func (w Weighed) Answer(b Books) Reservation {
+	out := Reservation{State: w.State, Cause: w.Cause, Stay: w.Stay, Hold: w.Hold}
+	if w.State == ReservationHeld && b.Entry != nil {
+		out.Hold = b.Entry.Hold
+	}
+	return out
+}
+
 // ReservationState is the kind of a Reservation.
 type ReservationState string
 
@@ -238,90 +291,3 @@ const (
 	ReservationHeld    ReservationState = "held"
 	ReservationStayed  ReservationState = "stayed"
 )
-
-// Hold is a list of changes that wait for somebody to approve or reject them,
-// all for one cause and in one instance.
-type Hold struct {
-	ID       string      `json:"id"` // "H1"
-	Instance string      `json:"instance,omitempty"`
-	Cause    string      `json:"cause"`
-	Opened   time.Time   `json:"opened"`
-	Entries  []HoldEntry `json:"entries"` // ordered by person
-}
-
-// Waiting counts the entries that can still be decided.
-func (h Hold) Waiting(now time.Time) int {
-	n := 0
-	for _, e := range h.Entries {
-		if e.State == HoldWaiting && now.Before(e.Expires) {
-			n++
-		}
-	}
-	return n
-}
-
-// HoldEntry is one change of a hold.
-type HoldEntry struct {
-	Hold     string       `json:"hold"`
-	Instance string       `json:"instance,omitempty"`
-	Cause    string       `json:"cause"`
-	Person   string       `json:"person"`
-	Agent    string       `json:"agent"`
-	Kind     RemovalKind  `json:"kind"`
-	Action   plan.Action  `json:"action"`
-	Hash     string       `json:"hash"` // of the change
-	Reason   string       `json:"reason"`
-	State    HoldState    `json:"state"`
-	Created  time.Time    `json:"created"`
-	Expires  time.Time    `json:"expires"`
-	By       string       `json:"by,omitempty"` // who decided
-	At       time.Time    `json:"at,omitzero"`  // and when
-	Change   *plan.Change `json:"change,omitempty"`
-}
-
-// Open reports whether the entry still stands for something that may be done: it
-// waits, be it past its time, or was approved and has not gone yet.
-func (e HoldEntry) Open() bool { return e.State == HoldWaiting || e.State == HoldApproved }
-
-// HoldState says what became of an entry of a hold. An entry that waits past
-// its time has expired, which nobody writes down.
-type HoldState string
-
-// The states of an entry.
-const (
-	HoldWaiting    HoldState = "waiting"
-	HoldApproved   HoldState = "approved"
-	HoldSpent      HoldState = "spent"      // approved, and the change went
-	HoldRejected   HoldState = "rejected"   // and there is a stay on the person; after that it waits anew
-	HoldSuperseded HoldState = "superseded" // another entry has taken its place
-	HoldWithdrawn  HoldState = "withdrawn"  // nothing is to be taken from the person any more
-)
-
-// HoldQuery selects holds.
-type HoldQuery struct {
-	ID      string // empty: any
-	Person  string // holds with an entry of that person, and of them no other entries
-	Waiting bool   // only entries that wait and have not expired, and holds with such
-	Open    bool   // only entries that wait, be it past their time, or were approved and have not gone yet
-	Limit   int    // of holds; zero: 100
-}
-
-// Decision is somebody's word on a hold.
-type Decision struct {
-	Hold    string
-	People  []string // empty: all that wait
-	Approve bool
-	By      string
-	At      time.Time
-	Stay    Stay // for a rejection: Who, Why and Until; Person is filled in
-}
-
-// Stay leaves a person as they are: nothing that the Guard has a say in is done
-// to their agents until then.
-type Stay struct {
-	Person string    `json:"person"`
-	Who    string    `json:"who"`
-	Why    string    `json:"why"`
-	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until"`
-}

@@ -15,6 +15,10 @@ type Order struct {
 	Kind OrderKind `json:"kind"`
 	By   string    `json:"by"`
 	At   time.Time `json:"at"`
+
+	// Ownerless says that the order is about an agent, whose UserId stands for the
+	// person: it is in no index, and no look at a person reaches it.
+	Ownerless bool `json:"ownerless,omitempty"`
 }
 
 // OrderKind is the kind of an Order.
@@ -36,15 +40,26 @@ func noteOrder(person string) string { return "order/" + person }
 // Order asks for something about people. Their looks carry it out: it can be
 // waited for like any other request.
 func (e *Engine) Order(ctx context.Context, kind OrderKind, by string, people ...string) error {
+	return e.order(ctx, Order{Kind: kind, By: by, At: e.Now()}, people)
+}
+
+// ReleaseOwnerless asks to release agents of this deployment that have lost their
+// owner. The UserId of each stands for the person: in the queue, the journal and the
+// look that carries the order out.
+func (e *Engine) ReleaseOwnerless(ctx context.Context, by string, agents ...string) error {
+	return e.order(ctx, Order{Kind: OrderRelease, By: by, At: e.Now(), Ownerless: true}, agents)
+}
+
+func (e *Engine) order(ctx context.Context, o Order, people []string) error {
 	var requests []Request
 	for _, person := range people {
-		if err := e.note(ctx, noteOrder(person), Order{Kind: kind, By: by, At: e.Now()}); err != nil {
-			return fmt.Errorf("%s: %w", kind, err)
+		if err := e.note(ctx, noteOrder(person), o); err != nil {
+			return fmt.Errorf("%s: %w", o.Kind, err)
 		}
 		requests = append(requests, Request{Person: person, Priority: Joiner, Trigger: TriggerPeople})
 	}
 	if err := e.Queue.Enqueue(ctx, requests...); err != nil {
-		return fmt.Errorf("%s: enqueue: %w", kind, err)
+		return fmt.Errorf("%s: enqueue: %w", o.Kind, err)
 	}
 	return nil
 }
@@ -98,13 +113,13 @@ func (v *visit) clear(ctx context.Context) error {
 	return v.forgo(ctx)
 }
 
-// release takes our tags off the person's agents.
+// release takes our tags off the person's agents, or off one without an owner.
 func (v *visit) release(ctx context.Context) error {
 	if err := v.clear(ctx); err != nil {
 		return err
 	}
 	for _, a := range v.agents {
-		if !v.owns(a) {
+		if !v.owns(a) && !v.ownerless(a) {
 			continue
 		}
 		change := plan.GiveUp(v.work.Person, a)

@@ -92,6 +92,11 @@ type Queue interface {
 	// returns an error. A request for a person who is being worked on makes that
 	// person due again afterwards; one for a person who waits makes them due at
 	// the earlier of the two times; one for a dead letter revives it.
+	//
+	// A request of a sweep adds nothing where its answer is on the way: for somebody
+	// who is due and as urgent, since the look is still to begin, or for whom the
+	// newest request is of the same sweep, by its Event, and as urgent. It is not
+	// stored then, so that a sweep that goes on after it was cut short writes little.
 	Enqueue(ctx context.Context, requests ...Request) error
 
 	// Claim takes one person who is due, the smallest priority first and the

@@ -30,6 +30,7 @@ type Proposal struct {
 	Orphans  []Orphan       `json:"orphans,omitempty"` // of plans for everybody
 
 	Catalogs map[string]plan.Catalog `json:"-"` // by instance, to show names
+	Groups   map[string]string       `json:"-"` // names by Okta ids, of the groups that those are in whom it is about
 
 	firsts map[string]string // First, by instance
 }
@@ -117,7 +118,7 @@ func (e *Engine) proposeAll(ctx context.Context, out *Proposal) error {
 	if err != nil {
 		return err
 	}
-	out.Looked = len(w.people)
+	out.Looked, out.Groups = len(w.people), plan.GroupNames(w.people)
 	gone := map[string]bool{}
 	for _, p := range w.people {
 		gone[p.ID] = p.Status == plan.StatusGone
@@ -217,11 +218,13 @@ func (e *Engine) patiently(ctx context.Context, id string) (plan.Person, error) 
 }
 
 func (e *Engine) proposeSome(ctx context.Context, out *Proposal, people []string) error {
+	out.Groups = map[string]string{}
 	for _, id := range people {
 		l := look{Engine: e, work: Work{Person: id}, started: out.Taken}
 		if err := l.read(ctx); err != nil {
 			return fmt.Errorf("person %s: %w", id, err)
 		}
+		maps.Copy(out.Groups, plan.GroupNames([]plan.Person{l.person}))
 		known, err := e.Index.Agents(ctx, id)
 		if err != nil {
 			return fmt.Errorf("read the index: %w", err)

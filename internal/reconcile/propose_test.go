@@ -97,3 +97,20 @@ func TestPlanOfParkingAgain(t *testing.T) {
 		t.Error("is not parked again")
 	}
 }
+
+// TestPlanKnowsGroups: a plan, for everybody or for some, has the names of the groups
+// that those are in whom it is about.
+func TestPlanKnowsGroups(t *testing.T) {
+	t.Parallel()
+	r := newLife(t)
+	ids := r.team(2)
+	for _, people := range [][]string{nil, ids[:1]} {
+		p, err := r.engine.Propose(t.Context(), people...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Groups[groupID]; got != "Amazon Connect Agents" {
+			t.Errorf("plan for %q: the group is named %q", people, got)
+		}
+	}
+}

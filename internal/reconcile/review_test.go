@@ -323,3 +323,63 @@ func TestTwoAgentsHeldApart(t *testing.T) {
 		t.Errorf("%d agents after the approval, want 1; held: %+v", n, r.waiting())
 	}
 }
+
+// TestReleaseOwnerless: an agent without an owner is given up in its own name, once,
+// also where the look was cut short before or after the call; and one that has an owner
+// again by then stays his.
+func TestReleaseOwnerless(t *testing.T) {
+	t.Parallel()
+	const lost = "connectroster:owner"
+	for name, cut := range map[string]struct {
+		fault  simconnect.Fault
+		expire bool // the order is over before the next look
+		again  bool // the owner's tag is written again before the next look
+		want   bool // it is released in the end
+	}{
+		"at once":                    {want: true},
+		"the answer is lost":         {fault: simconnect.Fault{Operation: "UntagResource", Commit: true, Kind: simconnect.FaultReset, Times: 4}, want: true},
+		"the call is lost":           {fault: simconnect.Fault{Operation: "UntagResource", Kind: simconnect.FaultReset, Times: 4}, want: true},
+		"the order is over":          {fault: simconnect.Fault{Operation: "UntagResource", Kind: simconnect.FaultReset, Times: 4}, expire: true},
+		"it is somebody's meanwhile": {fault: simconnect.Fault{Operation: "UntagResource", Kind: simconnect.FaultReset, Times: 4}, again: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newLife(t)
+			owner := r.team(1)[0]
+			a, _ := r.agentOf(owner)
+			tag := func(change func(tags map[string]string)) {
+				t.Helper()
+				_, err := r.sim.ChangeAgent(a.ID, func(a *simconnect.Agent) { change(a.Tags) })
+				must(t, err)
+			}
+			tag(func(tags map[string]string) { delete(tags, lost) })
+			if cut.fault.Operation != "" {
+				must(t, r.sim.AddFaults(cut.fault))
+			}
+			must(t, r.engine.ReleaseOwnerless(t.Context(), "tester", a.ID))
+			r.work()
+			if cut.expire {
+				r.clock.Advance(2 * time.Hour)
+			}
+			if cut.again {
+				tag(func(tags map[string]string) { tags[lost] = owner })
+			}
+			r.sim.ClearFaults()
+			r.settle(time.Hour)
+			var released, told int
+			for _, a := range r.sim.Agents() {
+				if a.Tags["connectroster:deployment"] == "" {
+					released++
+				}
+			}
+			for _, line := range r.journal(a.ID) {
+				if line == "change release" {
+					told++
+				}
+			}
+			if want := map[bool]int{true: 1}[cut.want]; released != want || told != want {
+				t.Errorf("%d agents are released and the journal tells of %d, want %d: %q", released, told, want, r.journal(a.ID))
+			}
+		})
+	}
+}

@@ -15,7 +15,7 @@ import (
 
 // Swept is the result of a sweep.
 type Swept struct {
-	Started  time.Time         `json:"started"`
+	Started  time.Time         `json:"started"` // of the first, where it took several runs
 	Took     time.Duration     `json:"took_ns"`
 	People   int               `json:"people"`
 	Agents   int               `json:"agents"`  // of this deployment, in all instances
@@ -40,13 +40,44 @@ func noteMark(instance string) string {
 }
 
 // sweepChunk is how many requests a sweep stores in one piece.
-const sweepChunk = 500
+const sweepChunk = 100
+
+// asking is the note of a sweep that has begun to ask for people and has not asked for
+// all of them yet. One that is cut short then is gone on with by the next: it reads
+// everything anew, and its requests bear the same name, by which the queue knows whom
+// it has asked for already.
+type asking struct {
+	Began     time.Time `json:"began"`
+	Config    string    `json:"config"`    // Config.Scope
+	Directory string    `json:"directory"` // Directory.Scope
+}
+
+const noteAsking = "sweep-asking"
+
+// askingFor is how long after its beginning a sweep can be gone on with. After that
+// everybody is asked for anew, since the world has changed meanwhile.
+const askingFor = 2 * time.Hour
+
+// UnfinishedError says that the time of a sweep was over when it had asked for some of
+// the people. The next sweep goes on.
+type UnfinishedError struct {
+	Asked, Left int
+	Err         error
+}
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("asked for %d people, and %d are left to the next sweep: %v", e.Asked, e.Left, e.Err)
+}
+
+func (e *UnfinishedError) Unwrap() error { return e.Err }
 
 // Sweep looks at everybody: it reads both sides completely, rebuilds the index
 // from what Amazon Connect shows and enqueues those for whom there is something
 // to do. It changes nothing itself. An instance that cannot be read is left out and
-// named in the error, and the sweep of the others stands. One sweep runs at a time;
-// another waits.
+// named in the error, and the sweep of the others stands. A sweep whose context ends
+// while it asks for people gives an *UnfinishedError, and the next goes on: together
+// they are one sweep, which began when the first did. One sweep runs at a time; another
+// waits.
 func (e *Engine) Sweep(ctx context.Context) (Swept, error) {
 	select {
 	case <-e.sweeping:
@@ -106,10 +137,8 @@ func (e *Engine) sweep(ctx context.Context) (Swept, error) {
 	sorted := slices.SortedFunc(maps.Values(requests), func(a, b Request) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Person, b.Person))
 	})
-	for part := range slices.Chunk(sorted, sweepChunk) {
-		if err := e.Queue.Enqueue(ctx, part...); err != nil {
-			return out, fmt.Errorf("enqueue: %w", err)
-		}
+	if out.Started, err = e.ask(ctx, asking{Began: out.Started, Config: e.Scope, Directory: scope}, sorted); err != nil {
+		return out, err
 	}
 	// Last, so that a sweep that was cut short is a first one again.
 	for _, at := range present {
@@ -124,6 +153,41 @@ func (e *Engine) sweep(ctx context.Context) (Swept, error) {
 	out.People, out.Changes = len(w.people), len(requests)
 	out.Took = e.Now().Sub(out.Started)
 	return out, e.note(ctx, noteSweep, out)
+}
+
+// ask asks for people, and tells when the sweep began that this is part of.
+func (e *Engine) ask(ctx context.Context, a asking, requests []Request) (began time.Time, err error) {
+	var before asking
+	if err := e.recall(ctx, noteAsking, &before); err != nil && !errors.Is(err, ErrNotFound) {
+		return a.Began, err
+	}
+	if age := a.Began.Sub(before.Began); before.Config == a.Config && before.Directory == a.Directory && age >= 0 && age < askingFor {
+		a.Began = before.Began
+	}
+	if before != a {
+		if len(requests) == 0 {
+			return a.Began, nil
+		}
+		if err := e.note(ctx, noteAsking, a); err != nil {
+			return a.Began, err
+		}
+	}
+	name := "sweep " + a.Began.UTC().Format(time.RFC3339Nano)
+	asked := 0
+	for part := range slices.Chunk(requests, sweepChunk) {
+		for i := range part {
+			part[i].Event = name
+		}
+		if err := e.Queue.Enqueue(ctx, part...); err != nil {
+			err = fmt.Errorf("enqueue: %w", err)
+			if asked > 0 && ctx.Err() != nil {
+				err = &UnfinishedError{Asked: asked, Left: len(requests) - asked, Err: err}
+			}
+			return a.Began, err
+		}
+		asked += len(part)
+	}
+	return a.Began, e.note(ctx, noteAsking, asking{})
 }
 
 // overtaken asks for those about whom something waits for approval or lies in wait
@@ -175,7 +239,7 @@ func (e *Engine) survey(ctx context.Context, at Site, w everything, started time
 	if err := e.Index.Rebuild(ctx, at.Name, started.Add(-e.Lag), known); err != nil {
 		return p, fmt.Errorf("rebuild the index: %w", err)
 	}
-	if e.WaitForContacts > 0 {
+	if e.WaitForContacts > 0 && !e.SweepsApart { // another process that looks knows nothing of it
 		var moving []string
 		for _, c := range p.Changes {
 			if c.Agent != "" && c.Action != plan.Suspend && KindOf(c) != "" {

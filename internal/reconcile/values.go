@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"connectroster/internal/plan"
@@ -11,9 +13,22 @@ type Request struct {
 	Person   string // Okta user id
 	Priority Priority
 	Trigger  Trigger
-	Event    string    // uuid of the Okta event that gave rise to it; may be empty
+	Event    string    // uuid of the Okta event, or the name of the sweep, that gave rise to it; may be empty
 	Due      time.Time // not before; zero means now
 	Facts    []Fact    // what the event told, for hook-only mode
+}
+
+// Check reports what a request lacks to be stored.
+func (r Request) Check() error {
+	if r.Person == "" {
+		return errors.New("a request names no person")
+	}
+	for _, f := range r.Facts {
+		if f.Person == "" || f.Group == "" {
+			return fmt.Errorf("a fact in the request for person %s names no person or no group", r.Person)
+		}
+	}
+	return nil
 }
 
 // Priority orders people who are due. Smaller goes first.
@@ -199,4 +214,18 @@ type Query struct {
 	Before int64     // only entries with a smaller Seq; zero: from the newest
 	After  int64     // only entries with a greater Seq, and then oldest first
 	Limit  int       // at most so many; zero: 100
+}
+
+// Erased counts what a backend took away of somebody: the entries of the journal and of
+// holds, and the intents, that lost their personal part, and the facts and tombstones.
+// Open counts intents that still hold the username of an agent which may have been
+// made, and for a replacement how it looks: they are needed until the outcome is known,
+// and another Erase after that finds none of it.
+type Erased struct {
+	Entries    int `json:"entries"`
+	Facts      int `json:"facts"`
+	Tombstones int `json:"tombstones"`
+	Holds      int `json:"holds"`
+	Intents    int `json:"intents"`
+	Open       int `json:"open"`
 }

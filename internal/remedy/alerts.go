@@ -42,7 +42,7 @@ var alerts = []Entry{
 		Code: "ConnectrosterHolds", Kind: Alert, Means: "something waits for approval",
 		Expr: `connectroster_held_changes > 0`, For: "1m",
 		Cause: "See open_holds.",
-		Do:    "decide: connectroster holds show, then connectroster holds approve or reject",
+		Do:    "decide: connectroster holds shows what waits; then connectroster holds approve HOLD, or connectroster holds reject HOLD",
 	},
 	{
 		Code: "ConnectrosterSweepFailing", Kind: Alert, Means: "the sweep fails",
@@ -75,9 +75,9 @@ var alerts = []Entry{
 		Do:    "nothing, if the next sweep succeeds",
 	},
 	{
-		Code: "ConnectrosterHookUnauthorized", Kind: Alert, Means: "the hook is called without the right secret",
-		Expr: `increase(connectroster_hook_requests_total{status="401"}[10m]) > 0 and increase(connectroster_hook_requests_total{status="204"}[10m]) == 0`, For: "10m",
-		Cause: "The secret was changed on one side alone; or strangers knock while Okta has nothing to say.",
+		Code: "ConnectrosterHookUnauthorized", Kind: Alert, Means: "deliveries come without the right secret",
+		Expr: `increase(connectroster_hook_wrong_secret_total[1h]) > 0`, For: "1m",
+		Cause: "The secret was changed on one side alone. Okta does not send these deliveries again: catch-up finds what they told, hook-only mode does not.",
 		Do:    "connectroster doctor, and see okta_hook and hook_endpoint",
 	},
 	{

@@ -13,14 +13,19 @@ var checks = []Entry{
 		Do:    "set the variable or write the file that is named; take the right to read it from others (chmod o-r)",
 	},
 	{
+		Code: "certificate", Kind: Check, Means: "Okta can deliver over HTTPS",
+		Cause: "The certificate of listen has expired, will soon, or is not valid yet; or its files cannot be read.",
+		Do:    "renew it in the files that tls.cert and tls.key name; a running daemon reads them again by itself",
+	},
+	{
 		Code: "mode", Kind: Check, Means: "Okta's API can be asked",
 		Cause: "Without okta.auth, in hook-only mode, people are known by what events told alone: lost events are not found, and leavers are not removed.",
 		Do:    "set okta.auth, or look after leavers by hand",
 	},
 	{
 		Code: "simulators", Kind: Check, Means: "the upstreams are the real ones",
-		Cause: "Okta or Amazon Connect is a program on this machine, or allow_loopback allows it. That is for trials alone.",
-		Do:    "take allow_loopback out of the configuration, and AWS_ENDPOINT_URL_CONNECT out of the environment, before this becomes production",
+		Cause: "Okta or a service of AWS is a program on this machine, or allow_loopback allows it. That is for trials alone.",
+		Do:    "take allow_loopback out of the configuration, and AWS_ENDPOINT_URL_CONNECT and its like out of the environment, before this becomes production",
 	},
 	{
 		Code: "database_disk", Kind: Check, Means: "the database has a place to be written to",
@@ -159,8 +164,8 @@ var checks = []Entry{
 	},
 	{
 		Code: "orphans", Kind: Check, Means: "every agent of this deployment has an owner in Okta",
-		Cause: "The person was deleted in Okta, or the deployment was pointed at another org. With the policy sync such agents are suspended, and removals that are many are held.",
-		Do:    "if the org is the right one, let sync remove them or delete them in Amazon Connect; connectroster release USER gives one up",
+		Cause: "The person was deleted in Okta, or the deployment was pointed at another org, or somebody took the owner's tag off an agent. With the policy sync such agents are suspended, and removals that are many are held.",
+		Do:    "if the org is the right one, let sync remove them or delete them in Amazon Connect; connectroster release USER, with the Okta id of its owner, gives one up, and connectroster release AGENT one without an owner, by its username or its id in Amazon Connect",
 	},
 	{
 		Code: "dead_letters", Kind: Check, Means: "nobody was given up",
@@ -170,7 +175,7 @@ var checks = []Entry{
 	{
 		Code: "open_holds", Kind: Check, Means: "nothing waits for approval",
 		Cause: "More would be taken from people than the guard lets go by itself.",
-		Do:    "decide: connectroster holds show, then connectroster holds approve or reject",
+		Do:    "decide: connectroster holds shows what waits; then connectroster holds approve HOLD, or connectroster holds reject HOLD",
 	},
 	{
 		Code: "queue", Kind: Check, Means: "people are looked at soon after they are asked for",

@@ -5,7 +5,7 @@ var failures = []Entry{
 	{
 		Code: "config_missing", Kind: Error, Means: "there is no configuration file",
 		Cause: "The path is wrong, or none was written yet. Relative paths start at the present folder.",
-		Do:    "name the file with --config, or write one as docs/configuration.md shows",
+		Do:    "write one with connectroster init, or name the file with --config",
 	},
 	{
 		Code: "config_faulty", Kind: Error, Means: "the configuration has faults",
@@ -138,9 +138,44 @@ var failures = []Entry{
 		Do:    "create the folder, or mount the disk; it is never created by itself, since that would hide a missing disk",
 	},
 	{
+		Code: "table_missing", Kind: Error, Means: "the table of the store in AWS is not there",
+		Cause: "Nothing was deployed yet, or to another account or region than the credentials lead to, or store.aws.table names another table.",
+		Do:    "deploy it with ./start.sh, or mend store.aws and AWS_PROFILE; aws sts get-caller-identity shows whose account is asked",
+	},
+	{
+		Code: "table_foreign", Kind: Error, Means: "the table is not as connectroster needs it",
+		Cause: "It has other keys, or lacks the local index, which cannot be added to a table that is there.",
+		Do:    "let ./start.sh make one under another name, or create it as docs/adr/0009 says",
+	},
+	{
+		Code: "table_denied", Kind: Error, Means: "AWS refuses the credentials at the table, or what they may do there",
+		Cause: "They have expired, belong to another account, or lack an action. What may be done in Amazon Connect says nothing about the table.",
+		Do:    "renew them, or allow the actions that docs/aws.md lists under Operations",
+	},
+	{
+		Code: "table_busy", Kind: Error, Means: "DynamoDB takes no more at the moment",
+		Cause: "A partition takes 1,000 units of writing a second, or the account has reached a limit of its own.",
+		Do:    "nothing: it is tried again; where it lasts, look at the quotas of DynamoDB in this account",
+	},
+	{
+		Code: "table_unreachable", Kind: Error, Means: "DynamoDB does not answer",
+		Cause: "The network, a proxy or a firewall is in the way, or the service has a disturbance. Deliveries are answered 503 meanwhile, and Okta tries each once more.",
+		Do:    "see whether this machine gets to DynamoDB in the region of the table; nothing has to be started again afterwards",
+	},
+	{
+		Code: "queue_missing", Kind: Error, Means: "a queue that wakes workers cannot be found",
+		Cause: "It was not deployed, or store.aws names another one, or the credentials may not look for it (sqs:GetQueueUrl).",
+		Do:    "deploy it with ./start.sh, or mend store.aws.leavers_queue and store.aws.queue",
+	},
+	{
 		Code: "deployment_changed", Kind: Error, Means: "the database is that of another deployment",
 		Cause: "The name in the configuration was changed. It stands on every agent: under another name the agents that there are would be somebody else's, and stay as they are for ever.",
 		Do:    "put the old name back; to change it for good, release all agents under the old name, change it, and adopt them; for a second deployment, name another database",
+	},
+	{
+		Code: "usage", Kind: Error, Means: "the command was not typed as it wants to be",
+		Cause: "A flag or a word is unknown, missing, too much, or says what it cannot mean. Nothing was done.",
+		Do:    "look at connectroster COMMAND --help, or at docs/commands.md",
 	},
 	{
 		Code: "daemon_away", Kind: Error, Means: "no daemon answers",

@@ -30,7 +30,7 @@ var refusals = []Entry{
 	{
 		Code: "username_impossible", Kind: Refusal, Means: "Amazon Connect cannot hold the username",
 		Cause: "The username of the app in Okta is missing, too long, or has characters that Amazon Connect does not take, such as + or an apostrophe. It must equal what Okta sends at sign-in, so it is never changed on the way.",
-		Do:    "give them a username in Okta of letters, digits and _ . @ -, of 100 characters at most; where it is missing, assign them to the app",
+		Do:    "give them a username in Okta of 2 to 64 characters, which are letters a-z, digits and _ . @ -; where it is missing, assign them to the app",
 	},
 	{
 		Code: "username_changed", Kind: Refusal, Means: "the username changed, and the agent may not be replaced",
@@ -50,7 +50,7 @@ var refusals = []Entry{
 	{
 		Code: "username_held", Kind: Refusal, Means: "another agent of this deployment has the username",
 		Cause: "It belongs to somebody else: to a colleague, to somebody who left and is kept for the grace, or it was retired by a change of username. Or our tags on it were damaged by hand, so that it has no owner.",
-		Do:    "wait until the agent is deleted after its grace, or delete it in Amazon Connect; where a colleague has it, give one of the two another username in Okta",
+		Do:    "wait until the agent is deleted after its grace, or delete it in Amazon Connect; where a colleague has it, give one of the two another username in Okta; where it has no owner, connectroster adopt USER makes it theirs again, and connectroster release AGENT gives it up",
 	},
 	{
 		Code: "profile_unknown", Kind: Refusal, Means: "the instance lacks something that the configuration names",
@@ -65,12 +65,12 @@ var refusals = []Entry{
 	{
 		Code: "conflict", Kind: Refusal, Means: "the username cannot be had",
 		Cause: "Two people want the same one, one person has two agents, or Amazon Connect says that it is taken and shows nobody who has it.",
-		Do:    "give one of the two another username in Okta; if nobody else has it, ask AWS support why the name is taken",
+		Do:    "give one of two people another username in Okta; where one person has two agents, connectroster release USER gives up both, and connectroster adopt USER takes the one with their username back; where nobody shows who has the name, ask AWS support why it is taken",
 	},
 	{
 		Code: "held", Kind: Refusal, Means: "the change waits for somebody to approve it",
 		Cause: "It takes something from the person and goes beyond what the guard lets go by itself: too many in a window, a group that is gone or empty, a first sweep.",
-		Do:    "decide: connectroster holds show, then connectroster holds approve or reject",
+		Do:    "decide: connectroster holds shows what waits; then connectroster holds approve HOLD, or connectroster holds reject HOLD",
 	},
 	{
 		Code: "stayed", Kind: Refusal, Means: "somebody said to leave the person as they are",

@@ -1,5 +1,5 @@
 // Package remedy is the one catalogue of what can go wrong: every refusal, error,
-// check and alert under its stable code, with its cause and what to do about it.
+// check, alert and alarm under its stable code, with its cause and what to do about it.
 // Commands, the API, the journal and docs/runbook.md all take their words from it.
 package remedy
 
@@ -18,6 +18,7 @@ const (
 	Error   Kind = "error"   // of a command, the log, or the journal
 	Check   Kind = "check"   // of connectroster doctor
 	Alert   Kind = "alert"   // on the metrics
+	Alarm   Kind = "alarm"   // of CloudWatch, where connectroster runs on AWS
 )
 
 // Entry is what is known of a code. Codes are stable: scripts may rely on them.
@@ -33,7 +34,7 @@ type Entry struct {
 }
 
 // All gives the catalogue: by kind, in the order in which to look.
-func All() []Entry { return slices.Concat(refusals, failures, checks, alerts) }
+func All() []Entry { return slices.Concat(refusals, failures, checks, alerts, alarms) }
 
 // Find gives the entry of a code. Case does not matter, nor whether words are
 // divided by _, - or a space.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -58,5 +59,23 @@ func TestNear(t *testing.T) {
 	}
 	if got := Near("quota_of_users"); !slices.Contains(got, "connect_quota") {
 		t.Errorf("a part of the words does not count: %q", got)
+	}
+}
+
+// Whoever is told by an alarm to look at a log is told where that is.
+func TestAlarmsNameLogs(t *testing.T) {
+	t.Parallel()
+	named := 0
+	for _, e := range alarms {
+		if !strings.Contains(e.Do, "log") {
+			continue
+		}
+		named++
+		if !strings.Contains(e.Do, "/connectroster/NAME/") {
+			t.Errorf("%s: %s: where is that log?", e.Code, e.Do)
+		}
+	}
+	if named < 10 {
+		t.Errorf("only %d alarms lead to a log", named)
 	}
 }

@@ -18,8 +18,33 @@ import (
 // in the windows that may be used again.
 var unvouched = []string{
 	`DELETE FROM notes WHERE name = 'mark' OR name LIKE 'mark/%'`,
-	`UPDATE hold_entries SET state = 'waiting', decider = '', decided = 0 WHERE state = 'approved'`,
+	sqlUnapprove,
 	`UPDATE places SET hash = '' WHERE hash <> ''`,
+}
+
+const sqlUnapprove = `UPDATE hold_entries SET state = 'waiting', decider = '', decided = 0 WHERE state = 'approved'`
+
+// Unvouch takes out of the database what a copy must not say, where it was put back
+// by other means than Restore, such as an earlier state of the disk. It tells how
+// many approvals have to be given again.
+func (s *Store) Unvouch(ctx context.Context) (approvals int, err error) {
+	err = s.writer.write(ctx, &op{patient: true, run: func(t *tx) error {
+		approvals = 0
+		for _, statement := range unvouched {
+			n, err := t.count(statement)
+			if err != nil {
+				return err
+			}
+			if statement == sqlUnapprove {
+				approvals = n
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		return 0, fmt.Errorf("take out what must not vouch: %w", err)
+	}
+	return approvals, nil
 }
 
 // Backup writes a copy of the database to w, as it is at one moment, while others
@@ -147,6 +172,9 @@ func Restore(ctx context.Context, from, to string, now time.Time) (done Restored
 	if err := renew(ctx, from, fresh); err != nil {
 		return done, fmt.Errorf("restore the database from %s: %w", from, explain(err))
 	}
+	if err := giveTo(fresh, filepath.Dir(path)); err != nil {
+		return done, fmt.Errorf("restore the database: %w", err)
+	}
 	if done.Kept, err = setAside(path, now); err != nil {
 		return done, fmt.Errorf("restore the database: keep the present one: %w", err)
 	}
@@ -154,6 +182,15 @@ func Restore(ctx context.Context, from, to string, now time.Time) (done Restored
 		return done, fmt.Errorf("restore the database: %w", err)
 	}
 	return done, nil
+}
+
+// giveTo gives a file to whom the folder belongs that it will be in.
+func giveTo(path, folder string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(handOver(f, folder), f.Close())
 }
 
 // renew makes a copy that is up to date.

@@ -6,29 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"time"
-)
 
-// Erased counts what Erase took away: the entries of the journal and of holds,
-// and the intents, that lost their personal part, and the facts and tombstones.
-// Open counts intents that still hold the username of an agent which may have
-// been made, and for a replacement how it looks: they are needed until the
-// outcome is known, and another Erase after that finds none of it.
-type Erased = struct {
-	Entries    int `json:"entries"`
-	Facts      int `json:"facts"`
-	Tombstones int `json:"tombstones"`
-	Holds      int `json:"holds"`
-	Intents    int `json:"intents"`
-	Open       int `json:"open"`
-}
+	"connectroster/internal/reconcile"
+)
 
 // Erase takes away what is personal about somebody: who they were and how their
 // agents looked. Ids, digests and the chain of the journal stay, so that it can
 // still be verified. When Erase returns nil, nothing of it is left in the file or
 // in the write-ahead log; that takes a rewrite of the whole file, during which
 // nothing else is written. After an error, the same call can be made again.
-func (s *Store) Erase(ctx context.Context, person string) (Erased, error) {
-	var erased Erased
+func (s *Store) Erase(ctx context.Context, person string) (reconcile.Erased, error) {
+	var erased reconcile.Erased
 	err := s.writer.write(ctx, &op{
 		patient: true,
 		run: func(t *tx) (err error) {
@@ -43,7 +31,7 @@ func (s *Store) Erase(ctx context.Context, person string) (Erased, error) {
 	return erased, nil
 }
 
-func erase(t *tx, person string) (e Erased, err error) {
+func erase(t *tx, person string) (e reconcile.Erased, err error) {
 	for _, step := range []struct {
 		count     *int
 		statement string

@@ -97,7 +97,7 @@ func TestEraseLeavesNothing(t *testing.T) {
 	counts, err := s.Erase(ctx, "00u1")
 	must(err)
 	must(<-ended)
-	if want := (Erased{Entries: 30, Facts: 7, Tombstones: 7, Holds: 30, Intents: 1}); counts.Entries != want.Entries || counts.Facts != want.Facts || counts.Holds != want.Holds || counts.Intents != want.Intents || counts.Open != 0 || counts.Tombstones == 0 {
+	if want := (reconcile.Erased{Entries: 30, Facts: 7, Tombstones: 7, Holds: 30, Intents: 1}); counts.Entries != want.Entries || counts.Facts != want.Facts || counts.Holds != want.Holds || counts.Intents != want.Intents || counts.Open != 0 || counts.Tombstones == 0 {
 		t.Errorf("erased %+v, want about %+v", counts, want)
 	}
 	for file, found := range canaries(t, path) {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"connectroster/internal/failpoint"
@@ -33,8 +32,8 @@ const (
 // ends while it is written waits for the outcome, so that no place is taken for
 // nobody.
 func (s *Store) Reserve(ctx context.Context, r reconcile.Removal, limits reconcile.Limits) (reconcile.Reservation, error) {
-	if r.Person == "" || r.Kind == "" || r.Hash == "" {
-		return reconcile.Reservation{}, errors.New("reserve a place: the removal names no person, no kind or no change")
+	if err := r.Check(); err != nil {
+		return reconcile.Reservation{}, fmt.Errorf("reserve a place: %w", err)
 	}
 	change, err := text(r.Change)
 	if err != nil {
@@ -57,10 +56,7 @@ func (s *Store) Reserve(ctx context.Context, r reconcile.Removal, limits reconci
 }
 
 func reserve(t *tx, r reconcile.Removal, limits reconcile.Limits, change sql.NullString) (reconcile.Reservation, error) {
-	if r.At.IsZero() {
-		r.At = t.now
-	}
-	r.At = instant(micros(r.At))
+	r = r.Stored(t.now)
 	p, err := openPlaces(t, r, limits)
 	if err != nil {
 		return reconcile.Reservation{}, err
@@ -70,10 +66,7 @@ func reserve(t *tx, r reconcile.Removal, limits reconcile.Limits, change sql.Nul
 		return reconcile.Reservation{}, fmt.Errorf("read the books: %w", err)
 	}
 	w := reconcile.Weigh(books, r, limits)
-	answer := reconcile.Reservation{State: w.State, Cause: w.Cause, Stay: w.Stay, Hold: w.Hold}
-	if w.State == reconcile.ReservationHeld && books.Entry != nil {
-		answer.Hold = books.Entry.Hold
-	}
+	answer := w.Answer(books)
 	if w.Join {
 		if answer.Hold, err = join(t, r, w, change); err != nil {
 			return answer, fmt.Errorf("hold the change: %w", err)
@@ -105,7 +98,7 @@ type places struct {
 // openPlaces drops the places that are too old to count. Those that are ahead of
 // the time, since the clock went back, count from now on.
 func openPlaces(t *tx, r reconcile.Removal, limits reconcile.Limits) (*places, error) {
-	p := &places{Removal: r, limits: limits, at: micros(r.At), span: span(r)}
+	p := &places{Removal: r, limits: limits, at: reconcile.Micros(r.At), span: r.Window()}
 	if err := t.exec(sqlPrune, r.Instance, p.start(max(limits.Long, limits.Short))); err != nil {
 		return nil, fmt.Errorf("drop old places: %w", err)
 	}
@@ -113,7 +106,7 @@ func openPlaces(t *tx, r reconcile.Removal, limits reconcile.Limits) (*places, e
 	if err != nil {
 		return nil, fmt.Errorf("find the newest place: %w", err)
 	}
-	if now := max(p.at, micros(t.now)); latest > now {
+	if now := max(p.at, reconcile.Micros(t.now)); latest > now {
 		if err := t.exec(sqlEarlier, r.Instance, now); err != nil {
 			return nil, fmt.Errorf("correct places after the clock went back: %w", err)
 		}
@@ -123,19 +116,8 @@ func openPlaces(t *tx, r reconcile.Removal, limits reconcile.Limits) (*places, e
 	return p, nil
 }
 
-// span names the short window that a removal counts in.
-func span(r reconcile.Removal) string {
-	switch r.Kind {
-	case reconcile.RemovalMembership:
-		return "group " + r.Group
-	case reconcile.RemovalMove:
-		return "move"
-	}
-	return "status"
-}
-
 // start is when a window began: what is of that time or before is not in it.
-func (p *places) start(length time.Duration) int64 { return micros(p.At.Add(-length)) }
+func (p *places) start(length time.Duration) int64 { return reconcile.Micros(p.At.Add(-length)) }
 
 // books reads what Weigh asks for, and the row of the entry in it.
 func (p *places) books(t *tx) (b reconcile.Books, entry int64, err error) {
@@ -156,15 +138,7 @@ func (p *places) books(t *tx) (b reconcile.Books, entry int64, err error) {
 	if err != nil {
 		return b, 0, err
 	}
-	b.Counts.Long = long
-	switch p.Kind {
-	case reconcile.RemovalMove:
-		b.Counts.Moves = short
-	case reconcile.RemovalMembership:
-		b.Counts.Group = short
-	default:
-		b.Counts.Status = short
-	}
+	b.Counts = p.Counts(short, long)
 	return b, entry, nil
 }
 
@@ -203,19 +177,4 @@ func number(t *tx, query string, args ...any) (n int64, err error) {
 		err = nil
 	}
 	return n, err
-}
-
-// holdName is the id of a hold as people see it.
-func holdName(id int64) string { return "H" + strconv.FormatInt(id, 10) }
-
-// holdNumber is the id of a hold as it is stored; 0 stands for none.
-func holdNumber(name string) int64 {
-	if len(name) < 2 || name[0] != 'H' {
-		return 0
-	}
-	id, err := strconv.ParseInt(name[1:], 10, 64)
-	if err != nil || holdName(id) != name {
-		return 0
-	}
-	return id
 }

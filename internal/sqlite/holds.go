@@ -51,15 +51,15 @@ func newest(t *tx, person, instance, agent string) (*reconcile.HoldEntry, int64,
 
 // join writes a new entry into the open hold of its cause, or into a new hold.
 func join(t *tx, r reconcile.Removal, w reconcile.Weighed, change sql.NullString) (string, error) {
-	id, err := number(t, sqlOpenHold, r.Instance, w.Cause, micros(r.At))
+	id, err := number(t, sqlOpenHold, r.Instance, w.Cause, reconcile.Micros(r.At))
 	if err == nil && id == 0 {
-		err = t.row(sqlOpen, r.Instance, w.Cause, micros(r.At)).Scan(&id)
+		err = t.row(sqlOpen, r.Instance, w.Cause, reconcile.Micros(r.At)).Scan(&id)
 	}
 	if err != nil {
 		return "", err
 	}
-	return holdName(id), t.exec(sqlEnter, id, r.Person, r.Instance, r.Agent, string(r.Kind), string(r.Action), r.Hash, r.Reason,
-		micros(r.At), micros(w.Expires), change)
+	return reconcile.HoldName(id), t.exec(sqlEnter, id, r.Person, r.Instance, r.Agent, string(r.Kind), string(r.Action), r.Hash, r.Reason,
+		reconcile.Micros(r.At), reconcile.Micros(w.Expires), change)
 }
 
 // Withdraw implements reconcile.Guard. An approval that was not used is withdrawn
@@ -83,7 +83,7 @@ func (s *Store) Withdraw(ctx context.Context, person, instance string) error {
 
 // Holds implements reconcile.Guard.
 func (s *Store) Holds(ctx context.Context, q reconcile.HoldQuery) ([]reconcile.Hold, error) {
-	query, args := holdsQuery(q, micros(s.now()))
+	query, args := holdsQuery(q, reconcile.Micros(s.now()))
 	var list []reconcile.Hold
 	err := each(ctx, s.read, func(row scanner) error {
 		var id, opened int64
@@ -95,7 +95,7 @@ func (s *Store) Holds(ctx context.Context, q reconcile.HoldQuery) ([]reconcile.H
 		if e.Change, err = value[plan.Change](change); err != nil {
 			return err
 		}
-		if h.ID, h.Opened = holdName(id), instant(opened); len(list) == 0 || list[len(list)-1].ID != h.ID {
+		if h.ID, h.Opened = reconcile.HoldName(id), reconcile.Instant(opened); len(list) == 0 || list[len(list)-1].ID != h.ID {
 			list = append(list, h)
 		}
 		last := &list[len(list)-1]
@@ -113,7 +113,7 @@ func (s *Store) Holds(ctx context.Context, q reconcile.HoldQuery) ([]reconcile.H
 func holdsQuery(q reconcile.HoldQuery, now int64) (query string, args []any) {
 	wanted := []string{`true`}
 	if q.ID != "" {
-		wanted, args = append(wanted, `e.hold = ?`), append(args, holdNumber(q.ID))
+		wanted, args = append(wanted, `e.hold = ?`), append(args, reconcile.HoldNumber(q.ID))
 	}
 	if q.Person != "" {
 		wanted, args = append(wanted, `e.person = ?`), append(args, q.Person)
@@ -147,7 +147,7 @@ func (s *Store) Decide(ctx context.Context, d reconcile.Decision) ([]reconcile.H
 	found := false
 	err := s.writer.write(ctx, &op{patient: true, run: func(t *tx) (err error) {
 		decided = nil
-		id := holdNumber(d.Hold)
+		id := reconcile.HoldNumber(d.Hold)
 		if err := t.row(`SELECT EXISTS (SELECT 1 FROM holds WHERE id = ?)`, id).Scan(&found); err != nil || !found {
 			return err
 		}
@@ -177,34 +177,22 @@ func decide(t *tx, hold int64, d reconcile.Decision) ([]reconcile.HoldEntry, err
 		if e.Change, err = value[plan.Change](change); err != nil {
 			return err
 		}
-		wanted := len(d.People) == 0 || slices.Contains(d.People, e.Person)
-		if wanted && (!d.Approve || micros(d.At) < micros(e.Expires)) {
-			decided, rows = append(decided, e), append(rows, id)
+		if d.Covers(e) {
+			decided, rows = append(decided, d.Decided(e)), append(rows, id)
 		}
 		return nil
 	}, `SELECT `+entryList+` FROM hold_entries e JOIN holds h ON h.id = e.hold WHERE e.hold = ? AND e.state = 'waiting' ORDER BY e.person, e.id`, hold)
 	if err != nil {
 		return nil, err
 	}
-	state := reconcile.HoldRejected
-	if d.Approve {
-		state = reconcile.HoldApproved
-	}
-	for i := range decided {
-		e := &decided[i]
-		e.State, e.By, e.At = state, d.By, instant(micros(d.At))
-		if err := t.exec(sqlDecide, string(e.State), e.By, micros(e.At), rows[i]); err != nil {
+	for i, e := range decided {
+		if err := t.exec(sqlDecide, string(e.State), e.By, reconcile.Micros(e.At), rows[i]); err != nil {
 			return nil, err
 		}
 		if d.Approve {
 			continue
 		}
-		stay := d.Stay
-		stay.Person = e.Person
-		if stay.Since.IsZero() {
-			stay.Since = d.At
-		}
-		if err := saveStay(t, stay); err != nil {
+		if err := saveStay(t, d.StayOf(e.Person)); err != nil {
 			return nil, err
 		}
 	}
@@ -217,7 +205,7 @@ func scanHoldEntry(row scanner, more ...any) (e reconcile.HoldEntry, id int64, c
 		&id, &hold, &e.Instance, &e.Cause, &e.Person, &e.Agent, &e.Kind, &e.Action, &e.Hash, &e.Reason, &e.State,
 		&created, &expires, &e.By, &decided, &change,
 	}, more...)...)
-	e.Hold, e.Created, e.Expires, e.At = holdName(hold), instant(created), instant(expires), instant(decided)
+	e.Hold, e.Created, e.Expires, e.At = reconcile.HoldName(hold), reconcile.Instant(created), reconcile.Instant(expires), reconcile.Instant(decided)
 	return e, id, change, err
 }
 
@@ -225,7 +213,7 @@ func scanHoldEntry(row scanner, more ...any) (e reconcile.HoldEntry, id int64, c
 func (s *Store) Stay(ctx context.Context, stays ...reconcile.Stay) error {
 	stays = slices.Clone(stays)
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		if err := t.exec(sqlOldStays, micros(t.now)); err != nil {
+		if err := t.exec(sqlOldStays, reconcile.Micros(t.now)); err != nil {
 			return err
 		}
 		for _, stay := range stays {
@@ -242,7 +230,7 @@ func (s *Store) Stay(ctx context.Context, stays ...reconcile.Stay) error {
 }
 
 func saveStay(t *tx, stay reconcile.Stay) error {
-	return t.exec(sqlSaveStay, stay.Person, stay.Who, stay.Why, micros(stay.Since), micros(stay.Until))
+	return t.exec(sqlSaveStay, stay.Person, stay.Who, stay.Why, reconcile.Micros(stay.Since), reconcile.Micros(stay.Until))
 }
 
 // Unstay implements reconcile.Guard.
@@ -269,7 +257,7 @@ func (s *Store) Stays(ctx context.Context) ([]reconcile.Stay, error) {
 		stay, err := scanStay(row)
 		list = append(list, stay)
 		return err
-	}, sqlStays, micros(s.now()))
+	}, sqlStays, reconcile.Micros(s.now()))
 	if err != nil {
 		return nil, fmt.Errorf("read stays: %w", err)
 	}
@@ -278,7 +266,7 @@ func (s *Store) Stays(ctx context.Context) ([]reconcile.Stay, error) {
 
 // stay gives the stay on a person, nil if there is none or it is over.
 func stay(t *tx, person string, now time.Time) (*reconcile.Stay, error) {
-	found, err := scanStay(t.row(sqlStay, person, micros(now)))
+	found, err := scanStay(t.row(sqlStay, person, reconcile.Micros(now)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -288,6 +276,6 @@ func stay(t *tx, person string, now time.Time) (*reconcile.Stay, error) {
 func scanStay(row scanner) (stay reconcile.Stay, err error) {
 	var since, until int64
 	err = row.Scan(&stay.Person, &stay.Who, &stay.Why, &since, &until)
-	stay.Since, stay.Until = instant(since), instant(until)
+	stay.Since, stay.Until = reconcile.Instant(since), reconcile.Instant(until)
 	return stay, err
 }

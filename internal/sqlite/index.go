@@ -51,7 +51,7 @@ func (s *Store) Remember(ctx context.Context, known ...reconcile.Known) error {
 }
 
 func remember(t *tx, k reconcile.Known) error {
-	return t.exec(sqlRemember, k.Instance, k.Agent, k.Owner, micros(k.Since), k.Retired, k.Group, micros(k.Absent), k.Cliff)
+	return t.exec(sqlRemember, k.Instance, k.Agent, k.Owner, reconcile.Micros(k.Since), k.Retired, k.Group, reconcile.Micros(k.Absent), k.Cliff)
 }
 
 // Forget implements reconcile.Index.
@@ -85,7 +85,7 @@ func rebuild(t *tx, instance string, before time.Time, seen []reconcile.Known) e
 	}
 	wanted := map[string]reconcile.Known{}
 	for _, k := range seen {
-		k.Instance, k.Since, k.Absent = instance, instant(micros(k.Since)), instant(micros(k.Absent))
+		k.Instance, k.Since, k.Absent = instance, reconcile.Instant(reconcile.Micros(k.Since)), reconcile.Instant(reconcile.Micros(k.Absent))
 		if o, ok := old[k.Agent]; ok {
 			k.Since = o.Since
 		}
@@ -141,6 +141,6 @@ func known(ctx context.Context, db queryer, query string, args ...any) (list []r
 func scanKnown(row scanner) (k reconcile.Known, err error) {
 	var since, absent int64
 	err = row.Scan(&k.Instance, &k.Agent, &k.Owner, &since, &k.Retired, &k.Group, &absent, &k.Cliff)
-	k.Since, k.Absent = instant(since), instant(absent)
+	k.Since, k.Absent = reconcile.Instant(since), reconcile.Instant(absent)
 	return k, err
 }

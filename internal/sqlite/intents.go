@@ -31,7 +31,7 @@ func (s *Store) Intent(ctx context.Context, person, instance string) (reconcile.
 	if err != nil {
 		return reconcile.Intent{}, fmt.Errorf("read the intent of person %s: %w", person, answer(err))
 	}
-	i.Started, i.Taken = instant(started), instant(taken)
+	i.Started, i.Taken = reconcile.Instant(started), reconcile.Instant(taken)
 	if i.Change, err = value[plan.Change](change); err != nil {
 		return reconcile.Intent{}, fmt.Errorf("read the intent of person %s: %w", person, err)
 	}
@@ -43,7 +43,7 @@ func (s *Store) SaveIntent(ctx context.Context, i reconcile.Intent) error {
 	change, err := text(i.Change)
 	if err == nil {
 		err = s.writer.write(ctx, &op{run: func(t *tx) error {
-			return t.exec(sqlSaveIntent, i.Person, i.Instance, change, i.Username, micros(i.Started), i.Looks, i.Creates, micros(i.Taken))
+			return t.exec(sqlSaveIntent, i.Person, i.Instance, change, i.Username, reconcile.Micros(i.Started), i.Looks, i.Creates, reconcile.Micros(i.Taken))
 		}})
 	}
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Store) SaveTombstone(ctx context.Context, b reconcile.Tombstone) error 
 	if err == nil {
 		err = s.writer.write(ctx, &op{
 			run: func(t *tx) error {
-				err := t.exec(sqlSaveTombstone, b.Agent.ID, b.Instance, b.Person, content, micros(b.Taken))
+				err := t.exec(sqlSaveTombstone, b.Agent.ID, b.Instance, b.Person, content, reconcile.Micros(b.Taken))
 				failpoint.Hit(failpoint.TombstoneRow)
 				return err
 			},
@@ -102,7 +102,7 @@ func (s *Store) Tombstones(ctx context.Context, agents ...string) (map[string]re
 		if err != nil {
 			return fmt.Errorf("of agent %s: %w", id, err)
 		}
-		b.Agent, b.Taken = *agent, instant(taken)
+		b.Agent, b.Taken = *agent, reconcile.Instant(taken)
 		found[id] = b
 		return nil
 	}, sqlTombstones, string(list))

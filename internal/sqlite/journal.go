@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"connectroster/internal/plan"
@@ -37,7 +36,7 @@ const (
 func (s *Store) Record(ctx context.Context, e reconcile.Entry) error {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails
-	e, err := genuine(e)
+	e, err := reconcile.Genuine(e)
 	if err == nil && e.Kind == anchorKind {
 		err = errors.New("an anchor cannot be recorded as any entry can")
 	}
@@ -49,23 +48,6 @@ func (s *Store) Record(ctx context.Context, e reconcile.Entry) error {
 	}
 	return nil
 }
-
-// genuine gives the entry as it will be read again, which is what is sealed. In
-// JSON, bytes that are no UTF-8 read all the same, so none may be left.
-func genuine(e reconcile.Entry) (reconcile.Entry, error) {
-	for _, text := range []*string{&e.Person, &e.Instance, &e.Agent, &e.Reason, &e.Event, &e.By, &e.Hold, &e.Error} {
-		*text = strings.ToValidUTF8(*text, "\uFFFD")
-	}
-	e.Kind, e.Action, e.Code, e.Trigger = valid(e.Kind), valid(e.Action), valid(e.Code), valid(e.Trigger)
-	encoded, err := json.Marshal([]any{e.Fields, e.Before, e.After})
-	if err != nil {
-		return e, err
-	}
-	e.Fields, e.Before, e.After = nil, nil, nil
-	return e, json.Unmarshal(encoded, &[]any{&e.Fields, &e.Before, &e.After})
-}
-
-func valid[T ~string](text T) T { return T(strings.ToValidUTF8(string(text), "\uFFFD")) }
 
 func record(t *tx, e reconcile.Entry, salt []byte) error {
 	if err := t.row(`SELECT coalesce(max(seq), 0) + 1 FROM journal`).Scan(&e.Seq); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -18,7 +19,7 @@ import (
 // however that dies. The file stays and holds the id of the process.
 func lock(path string) (*os.File, error) {
 	name := path + ".lock"
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openOurs(name, filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,4 +135,93 @@ func TestUpgradeAgain(t *testing.T) {
 			t.Errorf("%s has the agents %v (error %v), want %d", owner, known, err, want)
 		}
 	}
+}
+
+// steps are the statements of a migration, in order.
+func steps(t *testing.T, name string) []string {
+	t.Helper()
+	text, err := fs.ReadFile(migrations, "migrations/"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, up, _ := strings.Cut(string(text), "-- +goose Up\n")
+	up = regexp.MustCompile(`(?m)--.*$`).ReplaceAllString(up, "")
+	var out []string
+	for _, statement := range regexp.MustCompile(`;\s*\n`).Split(up, -1) {
+		if statement = strings.TrimSpace(statement); statement != "" {
+			out = append(out, statement)
+		}
+	}
+	return out
+}
+
+// TestUpgradeKilled ends the program without a warning at each step of each
+// migration (P-59): with what is on the disk then, the next start upgrades it, and
+// all that the database held is there.
+func TestUpgradeKilled(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		migration string
+		from      func(*testing.T) string
+		held      int // entries of the journal of 00u1
+	}{
+		{"00001_spine.sql", func(t *testing.T) string { return filepath.Join(t.TempDir(), "new.db") }, 0},
+		{"00002_life.sql", old, 3},
+	} {
+		all := steps(t, c.migration)
+		if len(all) < 8 {
+			t.Fatalf("%s has %d steps", c.migration, len(all))
+		}
+		for done := range len(all) + 1 {
+			path := c.from(t)
+			killed := killedAt(t, path, all[:done])
+			s := openSubject(t, killed, time.Now)
+			entries, err := s.Recent(t.Context(), reconcile.Query{Person: "00u1"})
+			if err != nil || len(entries) != c.held {
+				t.Errorf("%s ended after %d steps: %d entries (error %v), want %d", c.migration, done, len(entries), err, c.held)
+			}
+			if known, err := s.Agents(t.Context(), "00u1"); err != nil || c.held > 0 && len(known) != 1 {
+				t.Errorf("%s ended after %d steps: the index has %v (error %v)", c.migration, done, known, err)
+			}
+			if err := s.Verify(t.Context(), ""); err != nil {
+				t.Errorf("%s ended after %d steps: %v", c.migration, done, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// killedAt gives what a killed process leaves that was in the middle of a
+// transaction with these statements. Its cache has room for some pages alone, so that
+// what is not committed is on the disk already.
+func killedAt(t *testing.T, path string, statements []string) string {
+	t.Helper()
+	db, err := sql.Open("sqlite", source(path, "journal_mode(wal)", "cache_size(2)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(t.Context(), statement); err != nil {
+			t.Fatalf("%v:\n%s", err, statement)
+		}
+	}
+	left := filepath.Join(t.TempDir(), "killed.db")
+	for _, suffix := range []string{"", "-wal"} {
+		data, err := os.ReadFile(path + suffix)
+		if err == nil {
+			err = os.WriteFile(left+suffix, data, 0o600)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	return left
 }

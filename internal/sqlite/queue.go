@@ -29,7 +29,7 @@ func (s *Store) Enqueue(ctx context.Context, requests ...reconcile.Request) erro
 	// The caller may reuse its slices when it gives up before the writer is done.
 	requests = slices.Clone(requests)
 	for i, r := range requests {
-		if err := check(r); err != nil {
+		if err := r.Check(); err != nil {
 			return fmt.Errorf("enqueue: %w", err)
 		}
 		requests[i].Facts = slices.Clone(r.Facts)
@@ -43,18 +43,6 @@ func (s *Store) Enqueue(ctx context.Context, requests ...reconcile.Request) erro
 	})
 	if err != nil {
 		return fmt.Errorf("enqueue: %w", err)
-	}
-	return nil
-}
-
-func check(r reconcile.Request) error {
-	if r.Person == "" {
-		return errors.New("a request names no person")
-	}
-	for _, f := range r.Facts {
-		if f.Person == "" || f.Group == "" {
-			return fmt.Errorf("a fact in the request for person %s names no person or no group", r.Person)
-		}
 	}
 	return nil
 }
@@ -75,7 +63,10 @@ func enqueue(t *tx, requests []reconcile.Request) error {
 		if err != nil {
 			return fmt.Errorf("read person %s: %w", r.Person, err)
 		}
-		p.request(r, micros(t.now))
+		if p.Answers(r) {
+			continue
+		}
+		p.Request(r, reconcile.Micros(t.now))
 		if err := p.save(t); err != nil {
 			return err
 		}
@@ -116,10 +107,10 @@ func (s *Store) Claim(ctx context.Context, lease time.Duration) (reconcile.Work,
 // claim gives the zero Work if nobody is due. It also tells whether more people
 // are due.
 func claim(t *tx, token string, lease time.Duration) (work reconcile.Work, more bool, err error) {
-	if err := t.exec(sqlPromote, micros(t.now)); err != nil {
+	if err := t.exec(sqlPromote, reconcile.Micros(t.now)); err != nil {
 		return work, false, fmt.Errorf("find who became due: %w", err)
 	}
-	if _, err := expire(t, micros(t.now)); err != nil {
+	if _, err := expire(t, reconcile.Micros(t.now)); err != nil {
 		return work, false, err
 	}
 	p, err := scanPerson(t.row(sqlNext))
@@ -129,7 +120,7 @@ func claim(t *tx, token string, lease time.Duration) (work reconcile.Work, more 
 	if err != nil {
 		return work, false, fmt.Errorf("find the next person: %w", err)
 	}
-	work = p.claim(token, micros(t.now.Add(lease)))
+	work = p.Claim(token, reconcile.Micros(t.now.Add(lease)))
 	if err := p.save(t); err != nil {
 		return work, false, err
 	}
@@ -149,7 +140,7 @@ func expire(t *tx, limit int64) (count int, err error) {
 		if err != nil {
 			return count, fmt.Errorf("find leases that are over: %w", err)
 		}
-		p.expire(micros(t.now))
+		p.Expire(reconcile.Micros(t.now))
 		if err := p.save(t); err != nil {
 			return count, err
 		}
@@ -185,11 +176,11 @@ func (s *Store) Settle(ctx context.Context, work reconcile.Work, verdict reconci
 		if err != nil {
 			return err
 		}
-		if held = p.holds(work, micros(t.now)); !held {
+		if held = p.Holds(work, reconcile.Micros(t.now)); !held {
 			return nil
 		}
-		p.settle(verdict, micros(t.now))
-		open = p.state == reconcile.StateDue || p.state == reconcile.StateWaiting
+		p.Settle(verdict, reconcile.Micros(t.now))
+		open = p.State == reconcile.StateDue || p.State == reconcile.StateWaiting
 		return p.save(t)
 	}
 	err := s.writer.write(ctx, &op{run: run, after: func() {

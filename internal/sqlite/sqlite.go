@@ -200,7 +200,7 @@ func resolve(path string) (string, error) {
 // secure creates the file if need be and makes sure that nobody but its owner
 // can read it. SQLite gives the files beside it the same mode.
 func secure(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openOurs(path, filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -294,20 +294,4 @@ func source(path string, pragmas ...string) string {
 		slashed = "/" + slashed
 	}
 	return (&url.URL{Scheme: "file", Path: slashed, RawQuery: query.Encode()}).String()
-}
-
-// micros is how a time is stored; the zero time is 0.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-// instant is the time that micros stored.
-func instant(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
 }

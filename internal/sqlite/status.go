@@ -17,7 +17,7 @@ func (s *Store) People(ctx context.Context, q reconcile.WaitingQuery) ([]reconci
 	if limit <= 0 {
 		limit = 100
 	}
-	return s.people(ctx, query, q.After, q.Person, string(q.State), micros(s.now()), limit)
+	return s.people(ctx, query, q.After, q.Person, string(q.State), reconcile.Micros(s.now()), limit)
 }
 
 // stateFilter wants the state in ?3, empty for any, and the time in ?4. Who
@@ -34,7 +34,7 @@ func (s *Store) Dead(ctx context.Context) ([]reconcile.Waiting, error) {
 }
 
 func (s *Store) people(ctx context.Context, query string, args ...any) ([]reconcile.Waiting, error) {
-	now := micros(s.now())
+	now := reconcile.Micros(s.now())
 	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list people: %w", explain(err))
@@ -46,39 +46,12 @@ func (s *Store) people(ctx context.Context, query string, args ...any) ([]reconc
 		if err != nil {
 			return nil, fmt.Errorf("list people: %w", explain(err))
 		}
-		list = append(list, p.waiting(now))
+		list = append(list, p.Waiting(now))
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("list people: %w", explain(err))
 	}
 	return list, nil
-}
-
-// waiting is the row as people see it.
-func (p *person) waiting(now int64) reconcile.Waiting {
-	w := reconcile.Waiting{
-		Person:     p.person,
-		State:      p.state,
-		Priority:   p.open.priority,
-		Trigger:    p.trigger,
-		Event:      p.event,
-		Generation: p.generation,
-		Done:       p.done,
-		Attempts:   p.attempts,
-		Since:      instant(p.open.since),
-		Last:       instant(p.ended),
-		Reason:     p.reason,
-	}
-	switch p.state {
-	case reconcile.StateWaiting:
-		if p.open.due <= now {
-			w.State = reconcile.StateDue
-		}
-		w.Due = instant(p.open.due)
-	case reconcile.StateDue:
-		w.Due = instant(p.open.due)
-	}
-	return w
 }
 
 // Backlog counts the people in the queue by state.
@@ -97,11 +70,11 @@ func (s *Store) Backlog(ctx context.Context) (reconcile.Backlog, error) {
 	var b reconcile.Backlog
 	var all, ripe int
 	var oldest int64
-	err := s.read.QueryRowContext(ctx, query, micros(s.now())).Scan(&all, &b.Due, &b.Waiting, &ripe, &b.Working, &b.Dead, &oldest)
+	err := s.read.QueryRowContext(ctx, query, reconcile.Micros(s.now())).Scan(&all, &b.Due, &b.Waiting, &ripe, &b.Working, &b.Dead, &oldest)
 	if err != nil {
 		return reconcile.Backlog{}, fmt.Errorf("count people: %w", explain(err))
 	}
-	b.Due, b.Waiting, b.Oldest = b.Due+ripe, b.Waiting-ripe, instant(oldest)
+	b.Due, b.Waiting, b.Oldest = b.Due+ripe, b.Waiting-ripe, reconcile.Instant(oldest)
 	b.Idle = all - b.Due - b.Waiting - b.Working - b.Dead
 	return b, nil
 }
@@ -115,10 +88,10 @@ func (s *Store) Replay(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if dead = p.state == reconcile.StateDead; !dead {
+		if dead = p.State == reconcile.StateDead; !dead {
 			return nil
 		}
-		p.request(reconcile.Request{Person: id, Priority: p.open.priority, Trigger: reconcile.TriggerReplay, Event: p.event}, micros(t.now))
+		p.Request(reconcile.Request{Person: id, Priority: p.Open.Priority, Trigger: reconcile.TriggerReplay, Event: p.Event}, reconcile.Micros(t.now))
 		return p.save(t)
 	}})
 	if err == nil && !dead {
@@ -139,10 +112,10 @@ func (s *Store) Drop(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if dead = p.state == reconcile.StateDead; !dead {
+		if dead = p.State == reconcile.StateDead; !dead {
 			return nil
 		}
-		p.drop()
+		p.Drop()
 		return p.save(t)
 	}})
 	if err == nil && !dead {

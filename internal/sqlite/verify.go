@@ -2,11 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"unicode/utf8"
 
 	"connectroster/internal/reconcile"
@@ -32,15 +30,15 @@ const (
 // past Verify. It records nothing where nothing was recorded since the last one.
 func (s *Store) Anchor(ctx context.Context) error {
 	err := s.writer.write(ctx, &op{run: func(t *tx) error {
-		var all chains
+		var all reconcile.Chains
 		err := t.each(func(row scanner) error {
 			var person string
 			var head reconcile.Head
 			err := row.Scan(&person, &head.Seq, &head.Hash)
-			all.end(person, head)
+			all.End(person, head)
 			return err
 		}, sqlHeads)
-		if err != nil || len(all.people) == 0 {
+		if err != nil || all.Len() == 0 {
 			return err
 		}
 		var last string
@@ -57,37 +55,6 @@ func (s *Store) Anchor(ctx context.Context) error {
 		return fmt.Errorf("anchor the journal: %w", err)
 	}
 	return nil
-}
-
-// chains are the ends of the chains of everybody, in the order of people. The
-// chain of the anchors is none of them.
-type chains struct {
-	people []string
-	heads  map[string]reconcile.Head
-}
-
-func (c *chains) end(person string, head reconcile.Head) {
-	if person == "" {
-		return
-	}
-	if c.heads == nil {
-		c.heads = map[string]reconcile.Head{}
-	}
-	if _, ok := c.heads[person]; !ok {
-		i, _ := slices.BinarySearch(c.people, person)
-		c.people = slices.Insert(c.people, i, person)
-	}
-	c.heads[person] = head
-}
-
-// String is what an anchor says: how many chains there are, and the SHA-256 over
-// a line for each, of the quoted person, the number and the hash of its end.
-func (c *chains) String() string {
-	sum := sha256.New()
-	for _, person := range c.people {
-		fmt.Fprintf(sum, "%q %d %s\n", person, c.heads[person].Seq, c.heads[person].Hash)
-	}
-	return fmt.Sprintf("%d chains end in %x", len(c.people), sum.Sum(nil))
 }
 
 // Verify checks the journal of one person, or with an empty id all of it and its
@@ -111,30 +78,12 @@ func verify(ctx context.Context, db queryer, person string) error {
 	if person == "" {
 		where, args, heads = ``, nil, sqlEnds
 	}
-	var chain reconcile.Chain
-	var all chains
-	anchor := int64(0)
+	audit := reconcile.Audit{Everybody: person == ""}
 	err := entries(ctx, db, sqlJournal+where+` ORDER BY journal.seq`, args, func(r row) error {
 		if fault := r.fault(); fault != "" {
 			return &reconcile.BrokenChainError{Seq: r.Seq, Person: r.Person, Reason: fault}
 		}
-		if err := chain.Check(r.Entry, r.salt); err != nil {
-			var broken *reconcile.BrokenChainError
-			if errors.As(err, &broken) {
-				return err
-			}
-			// It could never have been sealed, as with a time of the year 12345.
-			return &reconcile.BrokenChainError{Seq: r.Seq, Person: r.Person, Reason: "its content was changed"}
-		}
-		if person == "" && r.Kind == anchorKind {
-			if r.Reason != all.String() {
-				return &reconcile.BrokenChainError{Seq: r.Seq, Reason: fmt.Sprintf(
-					"it ties together other chains than there are: one was rewritten or removed as a whole, and so were entries after number %d", anchor)}
-			}
-			anchor = r.Seq
-		}
-		all.end(r.Person, reconcile.Head{Seq: r.Seq, Hash: r.Hash})
-		return nil
+		return audit.Check(r.Entry, r.salt)
 	})
 	if err != nil {
 		return err
@@ -145,7 +94,7 @@ func verify(ctx context.Context, db queryer, person string) error {
 		if err := row.Scan(&who, &head.Seq, &head.Hash); err != nil {
 			return err
 		}
-		return chain.Ends(who, head)
+		return audit.Ends(who, head)
 	}, heads, args...)
 	if err != nil || person != "" {
 		return err

@@ -41,7 +41,7 @@ func hold(t *testing.T, s subject) (release func()) {
 // queued waits until n callers wait for the writer.
 func queued(t *testing.T, s subject, n int) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for len(s.writer.ops) < n {

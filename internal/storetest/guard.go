@@ -319,6 +319,56 @@ func testGuardApprove(f *fixture) {
 	f.same("holds", f.holds(reconcile.HoldQuery{ID: "H1", Waiting: true}), []string{"H1: b=waiting t5=waiting"})
 }
 
+// testUnvouch has nothing of what was go on by itself.
+func testUnvouch(f *fixture) {
+	f.same("approvals of an empty backend", f.unvouch(), 0)
+	for i := range 5 {
+		f.granted(fmt.Sprint("s", i))
+	}
+	for _, person := range []string{"a", "b", "c", "d"} {
+		f.held("H1", manyRemovals, person)
+	}
+	f.granted("s0", us)
+	f.held("H2", "the group is empty", "e", us, cliff)
+	f.decide(reconcile.Decision{Hold: "H1", People: []string{"a", "b"}, Approve: true, By: "eve"})
+	f.decide(reconcile.Decision{Hold: "H1", People: []string{"d"}, By: "eve", Stay: reconcile.Stay{Until: f.clock.Now().Add(time.Minute)}})
+	f.decide(reconcile.Decision{Hold: "H2", Approve: true, By: "eve"})
+	f.reserve("b") // which makes use of it
+	for _, name := range []string{"mark", "mark/us", "marker", "feed"} {
+		f.must(f.SaveNote(f.Context(), name, "text"))
+	}
+
+	f.same("approvals", f.unvouch(), 2)
+	f.same("approvals after that", f.unvouch(), 0)
+	f.restart()
+	f.same("holds", f.holds(reconcile.HoldQuery{}), []string{"H2: e=waiting", "H1: a=waiting b=spent c=waiting d=rejected"})
+	list, err := f.Holds(f.Context(), reconcile.HoldQuery{Person: "a"})
+	f.must(err)
+	f.same("who approved", list[0].Entries[0].By+list[0].Entries[0].At.String(), time.Time{}.String())
+	for name, kept := range map[string]bool{"mark": false, "mark/us": false, "marker": true, "feed": true} {
+		if _, err := f.Note(f.Context(), name); (err == nil) != kept || err != nil && !errors.Is(err, reconcile.ErrNotFound) {
+			f.Errorf("the note %s: error %v", name, err)
+		}
+	}
+
+	// What was approved or had its place needs it anew, and what went still counts.
+	f.held("H1", manyRemovals, "a")
+	f.held("H2", "the group is empty", "e", us, cliff)
+	f.held("H1", manyRemovals, "s1")
+	f.held("H1", manyRemovals, "b")
+	f.granted("s0", us)
+	f.granted("s0", us, cliff) // it has its place again
+	f.decide(reconcile.Decision{Hold: "H1", People: []string{"a"}, Approve: true, By: "eve"})
+	f.same("an approval of now", f.reserve("a"), reconcile.Reservation{State: reconcile.ReservationGranted, Hold: "H1"})
+}
+
+func (f *fixture) unvouch() int {
+	f.Helper()
+	n, err := f.Unvouch(f.Context())
+	f.must(err)
+	return n
+}
+
 func testGuardReject(f *fixture) {
 	for _, person := range []string{"a", "b", "c"} {
 		f.held("H1", "the group is empty", person, cliff)

@@ -219,7 +219,7 @@ func testErase(f *fixture) {
 	entries := f.recent(reconcile.Query{})
 	counts, err := f.Erase(f.Context(), "a")
 	f.must(err)
-	f.same("erased", counts, Erased{Entries: 3, Facts: 1, Tombstones: 1, Holds: 1, Intents: 2, Open: 1})
+	f.same("erased", counts, reconcile.Erased{Entries: 3, Facts: 1, Tombstones: 1, Holds: 1, Intents: 2, Open: 1})
 
 	f.must(f.Verify(f.Context(), ""))
 	for i := range entries {
@@ -246,12 +246,12 @@ func testErase(f *fixture) {
 
 	again, err := f.Erase(f.Context(), "a")
 	f.must(err)
-	f.same("erased again", again, Erased{Open: 1})
+	f.same("erased again", again, reconcile.Erased{Open: 1})
 	f.must(f.DropIntent(f.Context(), "a", "us"))
 	for _, person := range []string{"a", "nobody"} {
 		again, err = f.Erase(f.Context(), person)
 		f.must(err)
-		f.same("erased "+person, again, Erased{})
+		f.same("erased "+person, again, reconcile.Erased{})
 	}
 	f.record(1, "a") // the chain goes on
 	f.must(f.Verify(f.Context(), ""))

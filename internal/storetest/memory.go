@@ -125,10 +125,18 @@ func (m *Memory) ask(r reconcile.Request) {
 		p = &member{}
 		m.people[r.Person] = p
 	}
+	now := m.now()
+	if r.Trigger == reconcile.TriggerSweep {
+		if p.state(now) == reconcile.StateDue && p.priority() <= r.Priority {
+			return // the next look answers it
+		}
+		if n := p.newest; r.Event != "" && n.trigger == r.Trigger && n.event == r.Event && n.priority <= r.Priority {
+			return // this sweep has asked already
+		}
+	}
 	if len(p.asked) == 0 {
 		p.failed, p.reason, p.dead = 0, "", false
 	}
-	now := m.now()
 	due := r.Due.Truncate(time.Microsecond).UTC()
 	if due.Before(now) {
 		due = now

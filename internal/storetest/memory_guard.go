@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"connectroster/internal/reconcile"
@@ -266,4 +267,21 @@ func (m *Memory) Stays(context.Context) ([]reconcile.Stay, error) {
 		}
 	}
 	return list, nil
+}
+
+// Unvouch lets nothing of what was decided before go on by itself.
+func (m *Memory) Unvouch(context.Context) (approvals int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.notes, func(name, _ string) bool { return name == "mark" || strings.HasPrefix(name, "mark/") })
+	for _, e := range m.held {
+		if e.State == reconcile.HoldApproved {
+			e.State, e.By, e.At = reconcile.HoldWaiting, "", time.Time{}
+			approvals++
+		}
+	}
+	for i := range m.places {
+		m.places[i].hash = ""
+	}
+	return approvals, nil
 }

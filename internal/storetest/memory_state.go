@@ -199,10 +199,10 @@ func (m *Memory) SaveNote(_ context.Context, name, text string) error {
 }
 
 // Erase implements Backend.
-func (m *Memory) Erase(_ context.Context, person string) (Erased, error) {
+func (m *Memory) Erase(_ context.Context, person string) (reconcile.Erased, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var e Erased
+	var e reconcile.Erased
 	for i := range m.journal {
 		if j := &m.journal[i]; j.Person == person && j.salt != nil {
 			j.salt, j.Before, j.After = nil, nil, nil

@@ -32,6 +32,7 @@ func testGuardModel(t *testing.T, open func(t *testing.T, now func() time.Time) 
 			"stay":          m.stay,
 			"unstay":        m.unstay,
 			"advance":       m.advance,
+			"unvouch":       m.unvouch,
 			"":              m.check,
 		}
 		if _, ok := m.backend.(Reopener); ok {
@@ -287,6 +288,22 @@ func (m *guardModel) unstay(t *rapid.T) {
 	delete(m.stays, person)
 	if err := m.backend.Unstay(m.outer.Context(), person); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func (m *guardModel) unvouch(t *rapid.T) {
+	want := 0
+	for _, e := range m.entries {
+		if e.State == reconcile.HoldApproved {
+			e.State, e.By, e.At = reconcile.HoldWaiting, "", time.Time{}
+			want++
+		}
+	}
+	for i := range m.went {
+		m.went[i].Hash = ""
+	}
+	if got, err := m.backend.Unvouch(m.outer.Context()); err != nil || got != want {
+		t.Fatalf("unvouch: %d approvals and error %v, want %d", got, err, want)
 	}
 }
 

@@ -164,7 +164,7 @@ func (m *stateModel) resurrect(t *rapid.T) {
 
 func (m *stateModel) erase(t *rapid.T) {
 	person := rapid.SampledFrom(modelPeople).Draw(t, "person")
-	var want Erased
+	var want reconcile.Erased
 	for agent, b := range m.tombs {
 		if b.Person == person {
 			delete(m.tombs, agent)

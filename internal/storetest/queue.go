@@ -1,11 +1,8 @@
 package storetest
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"connectroster/internal/reconcile"
@@ -33,16 +30,95 @@ func testCoalesce(f *fixture) {
 	f.ask(reconcile.Request{Person: "a", Priority: reconcile.Routine, Due: first.Add(time.Hour), Event: "uuid-1"})
 	f.ask(reconcile.Request{Person: "a", Priority: reconcile.Leaver, Due: first.Add(2 * time.Hour), Event: "uuid-2"})
 	for range 50 {
-		f.ask(reconcile.Request{Person: "a", Priority: reconcile.Routine, Due: first.Add(time.Minute), Event: "uuid-3", Trigger: reconcile.TriggerSweep})
+		f.ask(reconcile.Request{Person: "a", Priority: reconcile.Routine, Due: first.Add(time.Minute), Event: "uuid-3", Trigger: reconcile.TriggerLog})
 	}
 	f.none()
 	f.clock.Advance(time.Minute)
 	w := f.take("a")
 	f.same("work", w, reconcile.Work{
-		Person: "a", Generation: 52, Priority: reconcile.Leaver, Trigger: reconcile.TriggerSweep, Event: "uuid-3", Since: first, Token: w.Token,
+		Person: "a", Generation: 52, Priority: reconcile.Leaver, Trigger: reconcile.TriggerLog, Event: "uuid-3", Since: first, Token: w.Token,
 	})
 	f.settle(w, reconcile.Verdict{State: reconcile.Done})
 	f.none()
+}
+
+// testSweep has sweeps ask for people in every state: nothing is stored for who is
+// due and as urgent, nor for whom the same sweep has asked already.
+func testSweep(f *fixture) {
+	// sweep asks for somebody, and wants the generation that they have then.
+	sweep := func(person, name string, p reconcile.Priority, generation int64) {
+		f.Helper()
+		f.ask(reconcile.Request{Person: person, Priority: p, Trigger: reconcile.TriggerSweep, Event: name})
+		f.same("generation of "+person, f.look(person).Generation, generation)
+	}
+	done := reconcile.Verdict{State: reconcile.Done}
+
+	// Due: unless the sweep is more urgent, the row stays as a hook left it.
+	since := f.clock.Now()
+	f.ask(reconcile.Request{Person: "due", Priority: reconcile.Joiner, Event: "uuid"})
+	before := f.look("due")
+	sweep("due", "one", reconcile.Routine, 1)
+	sweep("due", "one", reconcile.Joiner, 1)
+	f.same("who is due", f.look("due"), before)
+	sweep("due", "one", reconcile.Leaver, 2)
+	sweep("due", "two", reconcile.Leaver, 2)
+	w := f.take("due")
+	f.same("work", w, reconcile.Work{
+		Person: "due", Generation: 2, Priority: reconcile.Leaver, Trigger: reconcile.TriggerSweep, Event: "one", Since: since, Token: w.Token,
+	})
+
+	// Working: the look may have begun to read before, but one more does.
+	f.ask(reconcile.Request{Person: "due", Priority: reconcile.Leaver, Event: "uuid"})
+	sweep("due", "two", reconcile.Leaver, 4)
+	sweep("due", "two", reconcile.Leaver, 4)
+	f.settle(w, done)
+	f.settle(f.take("due"), done)
+
+	// Idle: the next sweep asks again, or this one where it has become urgent.
+	sweep("due", "two", reconcile.Leaver, 4)
+	sweep("due", "two", reconcile.Routine, 4)
+	f.none()
+	sweep("due", "three", reconcile.Routine, 5)
+	f.settle(f.take("due"), done)
+	sweep("due", "three", reconcile.Joiner, 6)
+	f.settle(f.take("due"), done)
+	// A hook in between has the last word, and a sweep without a name knows nobody.
+	f.ask(reconcile.Request{Person: "due", Priority: reconcile.Joiner})
+	f.settle(f.take("due"), done)
+	sweep("due", "three", reconcile.Joiner, 8)
+	f.settle(f.take("due"), done)
+	for generation := range int64(2) {
+		sweep("nameless", "", reconcile.Routine, generation+1)
+		f.settle(f.take("nameless"), done)
+	}
+
+	// Waiting and given up: the first request of a sweep does not wait and revives, the
+	// second one does nothing.
+	later := reconcile.Verdict{State: reconcile.Later, Due: f.clock.Now().Add(time.Hour), Failed: true, Reason: "failed"}
+	f.ask(reconcile.Request{Person: "late", Priority: reconcile.Joiner})
+	f.settle(f.take("late"), later)
+	sweep("late", "three", reconcile.Joiner, 2)
+	f.settle(f.take("late"), later)
+	sweep("late", "three", reconcile.Joiner, 2)
+	f.none()
+	sweep("late", "four", reconcile.Joiner, 3)
+	f.settle(f.take("late"), reconcile.Verdict{State: reconcile.Dead, Reason: "hopeless"})
+	sweep("late", "four", reconcile.Joiner, 3)
+	f.same("state", f.look("late").State, reconcile.StateDead)
+	sweep("late", "five", reconcile.Joiner, 4)
+	f.take("late")
+
+	// Facts are stored in any case.
+	fact := reconcile.Fact{Person: "known", Group: "g", Member: true, Published: since}
+	for range 2 {
+		f.ask(reconcile.Request{Person: "known", Trigger: reconcile.TriggerSweep, Event: "five", Facts: []reconcile.Fact{fact}})
+		fact.Member, fact.Published = false, since.Add(time.Second)
+	}
+	facts, err := f.Facts(f.Context(), "known")
+	if err != nil || len(facts) != 1 || facts[0].Member {
+		f.Fatalf("the facts are %+v (error %v), want the newest", facts, err)
+	}
+	f.same("generation", f.look("known").Generation, int64(1))
 }
 
 func testPriority(f *fixture) {
@@ -178,217 +254,6 @@ func testRevivedByRequest(f *fixture) {
 	f.same("reason", f.look("a").Reason, "")
 	w := f.take("a")
 	f.same("attempts and priority", []any{w.Attempts, w.Priority}, []any{0, reconcile.Routine})
-}
-
-func testLeaseOver(f *fixture) {
-	since := f.clock.Now()
-	f.ask(reconcile.Request{Person: "a", Priority: reconcile.Joiner})
-	first := f.take("a") // for one minute
-	f.ask(reconcile.Request{Person: "a", Priority: reconcile.Leaver})
-	f.clock.Advance(time.Minute - 2*time.Millisecond)
-	f.none()
-	f.clock.Advance(time.Millisecond)
-	second := f.take("a")
-	f.same("work", second, reconcile.Work{
-		Person: "a", Generation: 2, Attempts: 1, Priority: reconcile.Leaver, Trigger: reconcile.TriggerHook, Since: since, Token: second.Token,
-	})
-	if first.Token == second.Token {
-		f.Fatal("two claims have the same token")
-	}
-	if f.look("a").Reason == "" {
-		f.Fatal("a claim that was given up leaves no reason")
-	}
-	if err := f.Settle(f.Context(), first, reconcile.Verdict{State: reconcile.Dead, Reason: "stale"}); !errors.Is(err, reconcile.ErrNotFound) {
-		f.Fatalf("settle of a claim that was taken over: got %v, want ErrNotFound", err)
-	}
-	f.settle(second, reconcile.Verdict{State: reconcile.Done})
-	f.none()
-}
-
-func testStaleSettle(f *fixture) {
-	f.ask(reconcile.Request{Person: "a"})
-	w := f.take("a")
-	stale := func(what string, w reconcile.Work) {
-		before := f.look("a")
-		for _, v := range []reconcile.Verdict{
-			{State: reconcile.Done},
-			{State: reconcile.Later, Failed: true, Reason: "stale"},
-			{State: reconcile.Dead, Reason: "stale"},
-		} {
-			if err := f.Settle(f.Context(), w, v); !errors.Is(err, reconcile.ErrNotFound) {
-				f.Fatalf("settle %s with %+v: got %v, want ErrNotFound", what, v, err)
-			}
-		}
-		f.same("after settling "+what, f.look("a"), before)
-	}
-	forged := w
-	forged.Token = "x"
-	stale("a forged claim", forged)
-	forged.Token = ""
-	stale("no claim", forged)
-	if err := f.Settle(f.Context(), reconcile.Work{Person: "nobody", Token: w.Token}, reconcile.Verdict{}); !errors.Is(err, reconcile.ErrNotFound) {
-		f.Fatalf("settle of nobody: got %v, want ErrNotFound", err)
-	}
-	f.clock.Advance(time.Minute)
-	stale("a claim whose lease is over", w)
-	f.clock.Advance(-time.Minute)
-	f.settle(w, reconcile.Verdict{State: reconcile.Later})
-	stale("a claim that was settled", w)
-	w = f.take("a")
-	f.settle(w, reconcile.Verdict{State: reconcile.Done})
-	stale("a claim that was done", w)
-}
-
-// testOneWorker has requests and workers run against each other: no person is
-// ever with two workers, and the last request of everybody is worked off.
-func testOneWorker(f *fixture) {
-	const people, rounds, workers = 12, 15, 6
-	ctx, cancel := context.WithTimeout(f.Context(), time.Minute)
-	defer cancel()
-	var busy [people]atomic.Int32
-	var asking, working sync.WaitGroup
-	var asked atomic.Bool
-
-	for i := range people {
-		asking.Go(func() {
-			for range rounds {
-				if err := f.Enqueue(ctx, reconcile.Request{Person: fmt.Sprintf("p%02d", i), Trigger: reconcile.TriggerHook}); err != nil {
-					f.Errorf("enqueue: %v", err)
-				}
-			}
-		})
-	}
-	for range workers {
-		working.Go(func() {
-			for ctx.Err() == nil {
-				// Whatever was asked before this claim must be visible to it.
-				over := asked.Load()
-				w, err := f.Claim(ctx, time.Hour)
-				if errors.Is(err, reconcile.ErrNotFound) {
-					if over {
-						return
-					}
-					continue
-				}
-				if err != nil {
-					f.Errorf("claim: %v", err)
-					return
-				}
-				var i int
-				_, _ = fmt.Sscanf(w.Person, "p%d", &i)
-				if busy[i].Add(1) != 1 {
-					f.Errorf("%s is with two workers", w.Person)
-				}
-				busy[i].Add(-1)
-				if err := f.Settle(ctx, w, reconcile.Verdict{State: reconcile.Done}); err != nil {
-					f.Errorf("settle: %v", err)
-				}
-			}
-		})
-	}
-	asking.Wait()
-	asked.Store(true)
-	working.Wait()
-	list, err := f.People(f.Context(), reconcile.WaitingQuery{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.same("number of people", len(list), people)
-	for _, p := range list {
-		f.same("state, generation and done of "+p.Person,
-			[]any{p.State, p.Generation, p.Done}, []any{reconcile.StateIdle, int64(rounds), int64(rounds)})
-	}
-}
-
-func testAtomic(f *fixture) {
-	fact := reconcile.Fact{Person: "a", Group: "g", Member: true, Published: f.clock.Now()}
-	if err := f.Enqueue(f.Context(), reconcile.Request{Person: "a", Facts: []reconcile.Fact{fact}}, reconcile.Request{Person: ""}); err == nil {
-		f.Fatal("a request for nobody was accepted")
-	}
-	if err := f.Enqueue(f.Context(), reconcile.Request{Person: "a", Facts: []reconcile.Fact{fact, {Person: "a"}}}); err == nil {
-		f.Fatal("a fact about no group was accepted")
-	}
-	f.none()
-	facts, err := f.Facts(f.Context(), "a")
-	if err != nil || len(facts) != 0 {
-		f.Fatalf("a refused call left the facts %v (error %v)", facts, err)
-	}
-	if err := f.Enqueue(f.Context()); err != nil {
-		f.Fatalf("no requests at all: %v", err)
-	}
-}
-
-func testGivenUp(f *fixture) {
-	ctx, cancel := context.WithCancel(f.Context())
-	cancel()
-	if err := f.Enqueue(ctx, reconcile.Request{Person: "a"}); !errors.Is(err, context.Canceled) {
-		f.Fatalf("enqueue by a caller who is gone: got %v, want context.Canceled", err)
-	}
-	if _, err := f.Claim(ctx, time.Minute); !errors.Is(err, context.Canceled) {
-		f.Fatalf("claim by a caller who is gone: got %v, want context.Canceled", err)
-	}
-	f.none()
-}
-
-func testManyAtOnce(f *fixture) {
-	var requests []reconcile.Request
-	for i := range 1000 {
-		requests = append(requests, reconcile.Request{Person: fmt.Sprintf("p%03d", i%250), Priority: reconcile.Priority(i / 250)})
-	}
-	if err := f.Enqueue(f.Context(), requests...); err != nil {
-		f.Fatal(err)
-	}
-	b, err := f.Backlog(f.Context())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.same("backlog", b, reconcile.Backlog{Due: 250, Oldest: f.clock.Now()})
-	w, err := f.Claim(f.Context(), time.Minute)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.same("generation and priority", []any{w.Generation, w.Priority}, []any{int64(4), reconcile.Leaver})
-}
-
-// testManyRows takes 300 people in order out of 10,000.
-func testManyRows(f *fixture) {
-	rows, batch, claims := f.scaled(10_000), f.scaled(1000), f.scaled(300)
-	start := f.clock.Now()
-	for i := 0; i < rows; i += batch {
-		var requests []reconcile.Request
-		for j := range batch {
-			n := i + j
-			r := reconcile.Request{Person: fmt.Sprintf("p%05d", (n*7919)%rows), Priority: reconcile.Priority(n % 3)}
-			if n%4 == 3 {
-				r.Due = start.Add(time.Hour)
-			}
-			requests = append(requests, r)
-		}
-		if err := f.Enqueue(f.Context(), requests...); err != nil {
-			f.Fatal(err)
-		}
-		f.clock.Advance(time.Second)
-	}
-	var last reconcile.Work
-	for range claims {
-		w, err := f.Claim(f.Context(), time.Minute)
-		if err != nil {
-			f.Fatal(err)
-		}
-		if w.Priority < last.Priority || w.Priority == last.Priority && w.Since.Before(last.Since) {
-			f.Fatalf("claimed %+v after %+v", w, last)
-		}
-		if !last.Since.IsZero() && w.Since.Before(last.Since) {
-			f.Fatalf("claimed %+v after %+v", w, last)
-		}
-		last = w
-	}
-	f.same("priority", last.Priority, reconcile.Leaver)
-	b, err := f.Backlog(f.Context())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.same("backlog", b, reconcile.Backlog{Due: rows*3/4 - claims, Waiting: rows / 4, Working: claims, Oldest: start})
 }
 
 func testPeople(f *fixture) {

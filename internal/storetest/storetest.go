@@ -49,20 +49,16 @@ type Backend interface {
 	// Erase takes away what is personal about somebody: that part of the entries
 	// of the journal, facts, tombstones, and the changes of hold entries and
 	// intents. Ids, digests and chains stay, and Verify still passes.
-	Erase(ctx context.Context, person string) (Erased, error)
+	Erase(ctx context.Context, person string) (reconcile.Erased, error)
+
+	// Unvouch takes out of a backend that was put back to an earlier moment what must
+	// not let anything be taken from people: the marks of complete sweeps, approvals
+	// that were not made use of, which wait again, and the right of what took its place
+	// to go on. Places count on. It tells how many approvals those were. What is left
+	// undone after an error is done when it is repeated.
+	Unvouch(ctx context.Context) (approvals int, err error)
 
 	Close() error
-}
-
-// Erased counts what Erase took away. Open counts intents that still hold the
-// username of an agent that may have been made.
-type Erased = struct {
-	Entries    int `json:"entries"`
-	Facts      int `json:"facts"`
-	Tombstones int `json:"tombstones"`
-	Holds      int `json:"holds"`
-	Intents    int `json:"intents"`
-	Open       int `json:"open"`
 }
 
 // anchor is the kind of an entry that Anchor makes.
@@ -122,6 +118,7 @@ func tests() map[string]func(*fixture) {
 		"Claim":            testClaim,
 		"Coalesce":         testCoalesce,
 		"Priority":         testPriority,
+		"Sweep":            testSweep,
 		"Delay":            testDelay,
 		"HintDuringWork":   testHintDuringWork,
 		"DelayDuringWork":  testDelayDuringWork,
@@ -156,6 +153,7 @@ func tests() map[string]func(*fixture) {
 		"GuardQuery":       testGuardQuery,
 		"GuardStays":       testGuardStays,
 		"GuardTogether":    testGuardTogether,
+		"Unvouch":          testUnvouch,
 		"Anchor":           testAnchor,
 		"JournalQuery":     testJournalQuery,
 		"Notes":            testNotes,

@@ -134,7 +134,7 @@ func (w *world) refused(status int, code, method, path string, body any) {
 
 func (w *world) settle() {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	if err := w.Idle(ctx); err != nil {
 		w.t.Fatal(err)
