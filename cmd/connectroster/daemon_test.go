@@ -70,7 +70,7 @@ func program(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return inStorm(t, path)
 }
 
 // full reports whether the long form of a test is wanted.

@@ -262,6 +262,8 @@ var masks = []struct {
 	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ`), "YYYY-MM-DD hh:mm:ssZ"},
 	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"},
 	{regexp.MustCompile(` \(line \d+\)`), " (line N)"},
+	{regexp.MustCompile(`(?m)^\d+ of \d+ settled, .* left\n`), ""}, // where it takes a while
+	{regexp.MustCompile(`\b(settled in )[^:\n]*:`), "${1}a moment:"},
 	{regexp.MustCompile(`; trigger [^\n]*(?:\n {9}[^\n]*)*`), "; trigger ..."}, // a hook, or what was faster
 }
 

@@ -136,6 +136,7 @@ func scriptOkta(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		s.do(http.MethodPost, person+"/"+verb, nil, nil)
 	}
+	ts.Setenv(oktaSaid, time.Now().Format(time.RFC3339Nano))
 }
 
 // group gives the id of a group.

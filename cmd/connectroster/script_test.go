@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(suite{m}, map[string]func(){"connectroster": main})
+	testscript.Main(suite{m}, map[string]func(){"connectroster": stormy(main)})
 }
 
 // TestScripts plays the flows of testdata/script with the real binary and the
@@ -80,6 +80,7 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("STANDIN", standIn)
 	env.Setenv("AWS_ENDPOINT_URL_CONNECT", "http://"+addresses[1])
 	for name, value := range map[string]string{
+		stormOf:             os.Getenv(stormOf),
 		"AWS_ACCESS_KEY_ID": "script", "AWS_SECRET_ACCESS_KEY": "script", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 		"OKTA_HOOK_SECRET": "a-secret-for-this-script", "OKTA_API_TOKEN": "dev-token-of-the-simulator",
@@ -223,35 +224,48 @@ func scriptSubst(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// scriptRests is: rests. It waits until the daemon has nothing left to do, so
-// that what is printed next does not depend on how far it was.
-func scriptRests(ts *testscript.TestScript, neg bool, args []string) {
-	backlogEnds(ts, func(due, working, waiting int) int { return due + working + waiting })
+// scriptRests is: rests. It waits until the daemon has nothing left to do, and has read
+// what Okta's System Log says of the last command "okta", so that what is printed next
+// does not depend on how far it was.
+func scriptRests(ts *testscript.TestScript, _ bool, _ []string) {
+	said, _ := time.Parse(time.RFC3339Nano, ts.Getenv(oktaSaid))
+	quiet(ts, func(s state) bool {
+		return s.CatchUp == nil || s.Sweep.Last != nil && s.CatchUp.Stored.After(said)
+	})
+	quiet(ts, func(s state) bool { return *s.Backlog.Due+*s.Backlog.Working+*s.Backlog.Waiting == 0 })
 }
+
+// oktaSaid is the variable that holds when Okta was last told something.
+const oktaSaid = "OKTA_SAID"
 
 // scriptSettled is: settled. It waits until the daemon looks at nobody; there may be
 // people who wait for a time or for approval. Amazon Connect shows a change before
 // the daemon has written down that it was made.
-func scriptSettled(ts *testscript.TestScript, neg bool, args []string) {
-	backlogEnds(ts, func(due, working, _ int) int { return due + working })
+func scriptSettled(ts *testscript.TestScript, _ bool, _ []string) {
+	quiet(ts, func(s state) bool { return *s.Backlog.Due+*s.Backlog.Working == 0 })
 }
 
-// backlogEnds waits until the daemon has none of those who count.
-func backlogEnds(ts *testscript.TestScript, count func(due, working, waiting int) int) {
+// state is what scripts wait for in the daemon's state.
+type state struct {
+	Backlog struct{ Due, Waiting, Working *int }
+	Sweep   struct{ Last *struct{ Started time.Time } }
+	CatchUp *struct{ Stored time.Time } `json:"catch_up"` // absent in hook-only mode
+}
+
+// quiet waits until the daemon's state is as wanted.
+func quiet(ts *testscript.TestScript, wanted func(state) bool) {
 	for end := time.Now().Add(100 * time.Second); ; <-time.After(20 * time.Millisecond) {
 		status, answer, err := call(http.MethodGet, absolute(ts, "unix:connectroster.db.sock:/v1/status"), nil, nil)
-		var v struct {
-			Backlog struct{ Due, Waiting, Working *int }
-		}
+		var now state
 		if err == nil && status == http.StatusOK {
-			err = json.Unmarshal([]byte(answer), &v)
+			err = json.Unmarshal([]byte(answer), &now)
 		}
 		ts.Check(err)
-		if b := v.Backlog; count(*b.Due, *b.Working, *b.Waiting) == 0 {
+		if wanted(now) {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("the daemon never had nothing left to do: %s", answer)
+			ts.Fatalf("the daemon never came to rest: %s", answer)
 		}
 	}
 }
