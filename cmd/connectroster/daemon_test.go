@@ -70,7 +70,7 @@ func program(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inStorm(t, path)
+	return path
 }
 
 // full reports whether the long form of a test is wanted.
@@ -243,7 +243,8 @@ func (o *output) String() string {
 // start runs the daemon with more variables in its environment.
 func (w *world) start(env ...string) *child {
 	w.t.Helper()
-	return w.run(env, program(w.t), "serve", "--config", w.file())
+	line := inStorm(program(w.t), "serve", "--config", w.file())
+	return w.run(env, line[0], line[1:]...)
 }
 
 // run starts a command in the world's folder and environment. It is killed at

@@ -361,6 +361,8 @@ func TestDoctorFindsFaults(t *testing.T) {
 						t.Errorf("nothing says what to do: %+v", r)
 					}
 				case r.Code == code, slices.Contains(f.also, r.Code):
+				case r.Code == "hook_traffic" && p.daemon != nil && strings.Contains(p.daemon.output.String(), "hook delivery refused"):
+					// It was, by a machine that could not store it in time.
 				case p.daemon == nil && (r.Code == "daemon_away" || r.Code == "okta_deliveries"):
 				default:
 					t.Errorf("found beside it: %+v", r)

@@ -323,7 +323,7 @@ func TestSlowClients(t *testing.T) {
 			c = fresh
 		}
 		at := time.Now()
-		status, err := w.post(t.Context(), c, delivery(arrival(n)))
+		status, err := w.deliver(t.Context(), c, delivery(arrival(n)))
 		if err != nil || status != http.StatusNoContent {
 			t.Errorf("a delivery among slow clients: %d, %v", status, err)
 		}
@@ -405,7 +405,7 @@ func TestHostileNames(t *testing.T) {
 				Operation: "CreateUser", Username: echo.login, Times: -1, Status: http.StatusBadRequest,
 				Code: "InvalidParameterException", Message: "The user " + echo.login + " (" + echo.name + ") is not to our liking",
 			}))
-			if status, err := w.post(t.Context(), c, delivery(events...)); err != nil || status != http.StatusNoContent {
+			if status, err := w.deliver(t.Context(), c, delivery(events...)); err != nil || status != http.StatusNoContent {
 				t.Fatal(status, err)
 			}
 			if status, err := w.post(t.Context(), c, []byte(`{"`+canary+`": `)); err != nil || status != http.StatusBadRequest {

@@ -65,7 +65,7 @@ func (r *rotation) play() {
 				return
 			case <-tick.C:
 			}
-			if status, err := r.post(t.Context(), hook, delivery(arrival(1<<20))); err != nil || status != http.StatusNoContent {
+			if status, err := r.deliver(t.Context(), hook, delivery(arrival(1<<20))); err != nil || status != http.StatusNoContent {
 				t.Errorf("a delivery was answered %d, %v", status, err)
 			}
 			if sent%5 == 0 {

@@ -155,7 +155,7 @@ func (s *soak) knock(n int) {
 	s.strangers++
 	body := delivery(arrival(s.strangers % 200))
 	if n%3 == 0 {
-		if status, err := s.post(s.t.Context(), s.client, body); err != nil || status != http.StatusNoContent {
+		if status, err := s.deliver(s.t.Context(), s.client, body); err != nil || status != http.StatusNoContent {
 			s.t.Errorf("a delivery was answered %d, %v", status, err)
 		}
 	}

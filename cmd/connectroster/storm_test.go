@@ -5,17 +5,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
-	"testing"
 	"time"
 )
 
 // stormOf is the variable that makes the machine slow at random, as it is where much
-// else runs on it, to find tests that rely on the weather: each time a program is
-// started here, it is stopped now and then for up to four seconds, in so many of a
-// thousand tenths of a second, and of those that start so many tenths of a thousand are
-// stopped at once.
+// else runs on it, to find tests that rely on the weather: in so many of a thousand
+// tenths of a second the daemon, a simulator and whatever a script runs is stopped for up
+// to four seconds, and of a hundred that start so many start as late.
 const stormOf = "CONNECTROSTER_STORM"
 
 // gusts is the script that stops a process now and then, as long as there is one of
@@ -47,18 +44,15 @@ func stormy(main func()) func() {
 	}
 }
 
-// inStorm gives the path of a program to start in place of the one of path, so that the
-// weather applies to it.
-func inStorm(t *testing.T, path string) string {
-	t.Helper()
+// inStorm gives the command that runs a program so that the weather applies to it.
+func inStorm(line ...string) []string {
 	n, _ := strconv.Atoi(os.Getenv(stormOf))
 	if n <= 0 {
-		return path
+		return line
 	}
-	script := filepath.Join(t.TempDir(), filepath.Base(path))
-	text := fmt.Sprintf("#!/bin/bash\n((RANDOM %% 100 < %d)) && sleep $((RANDOM %% 4)).$((RANDOM %% 10))\nbash -c '%s' gusts %d $$ &\nexec %s \"$@\"\n", n, gusts, n, path)
-	if err := os.WriteFile(script, []byte(text), 0o700); err != nil { //nolint:gosec // a script has to be run
-		t.Fatal(err)
-	}
-	return script
+	const late = `((RANDOM % 100 < $1)) && sleep $((RANDOM % 4)).$((RANDOM % 10))
+bash -c "$0" gusts $1 $$ &
+shift
+exec "$@"`
+	return append([]string{"bash", "-c", late, gusts, strconv.Itoa(n)}, line...)
 }
