@@ -2,12 +2,14 @@
 # Takes the deployment to AWS away again. The table with its journal and the secret of
 # the event hook stay, unless they are told to go; ./start.sh takes them over again.
 set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
 
 usage() {
 	cat <<'HELP'
 usage: ./cleanup.sh [flags]
 
-  --profile NAME   AWS_PROFILE   whose credentials are used
+  --profile NAME   AWS_PROFILE   whose credentials are used, otherwise those that start.sh
+                                   used last; "none" are the default ones
   --region NAME    AWS_REGION    where the stack is
   --stack NAME     the name of the stack (OktaConnectorStack)
   --name NAME      the name of the deployment, where the stack is gone already
@@ -35,7 +37,7 @@ there() {
 	die "$what cannot be looked at, and may still be there: $why"
 }
 
-stack=OktaConnectorStack name='' table='' data=false yes=false
+stack=OktaConnectorStack name='' table='' data=false yes=false profile=${AWS_PROFILE:-}
 while [ $# -gt 0 ]; do
 	flag=$1
 	case "$flag" in
@@ -46,7 +48,7 @@ while [ $# -gt 0 ]; do
 		;;
 	esac
 	case "$flag" in
-	--profile) export AWS_PROFILE="$value" ;;
+	--profile) profile=$value ;;
 	--region) export AWS_REGION="$value" AWS_DEFAULT_REGION="$value" ;;
 	--stack) stack=$value ;;
 	--name) name=$value ;;
@@ -62,6 +64,12 @@ while [ $# -gt 0 ]; do
 	shift
 done
 command -v aws >/dev/null || die "aws is missing; ./bootstrap.sh tells where to get it"
+if [ "$profile" = none ]; then
+	profile=''
+elif [ -z "$profile${AWS_ACCESS_KEY_ID:-}" ] && [ -r "$here/bin/$stack.profile" ]; then
+	read -r profile <"$here/bin/$stack.profile" || true
+fi
+if [ -z "$profile" ]; then unset AWS_PROFILE; else export AWS_PROFILE="$profile"; fi
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}}
 [ -n "$region" ] || region=$(aws configure get region || true)
 

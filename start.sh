@@ -24,15 +24,16 @@ and writes one. Nothing is asked of what flags or the environment give.
   --okta-key FILE           the private key of the service app; it goes to Secrets Manager
 
   --config FILE             the configuration (connectroster.yaml)
-  --profile NAME            AWS_PROFILE     whose credentials are used
+  --profile NAME            AWS_PROFILE     whose credentials are used; it stays so at later
+                              runs and for cleanup.sh on this machine, and "none" ends it
   --region NAME             AWS_REGION      where it is deployed to
   --stack NAME              the name of the stack (OktaConnectorStack)
-  --alarm-mail ADDRESS      who is told of alarms; what this and the next three say stays so
+  --alarm-mail ADDRESS      who is told of alarms; what this and the next four say stays so
                               at later runs, and "none" ends it
   --alarm-topic ARN         the SNS topic that is told of them, in place of an address
   --quiet-days DAYS         after how many days without an event the alarm goes off, 1 to 7 (1)
   --log-days DAYS           how long logs are kept (30)
-  --no-reserve              for accounts that may run few functions at once
+  --no-reserve              for accounts that may run few functions at once; --reserve ends it
   --okta-setup              then create the event hook: connectroster okta setup
   --replace-sample          let the stack take the place of the AWS sample's (docs/aws.md)
   --yes                     do not ask whether all is right
@@ -45,10 +46,10 @@ die() {
 }
 
 config=$here/connectroster.yaml
-stack=OktaConnectorStack name=production policy=create-only mail='' topic='' quiet='' logs='' reserve=true
+stack=OktaConnectorStack name=production policy=create-only mail='' topic='' quiet='' logs='' reserve=''
 instance=${CONNECT_INSTANCE_ID:-} security=${CONNECT_SECURITY_PROFILE_IDS:-} routing=${CONNECT_ROUTING_PROFILE_ID:-}
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} profile=${AWS_PROFILE:-}
-org='' client='' key='' yes=false setup=false replace=false described=''
+org='' client='' key='' yes=false setup=false replace=false described='' asked=false
 while [ $# -gt 0 ]; do
 	flag=$1
 	case "$flag" in
@@ -77,6 +78,7 @@ while [ $# -gt 0 ]; do
 	--quiet-days) quiet=$value ;;
 	--log-days) logs=$value ;;
 	--no-reserve) reserve=false ;;
+	--reserve) reserve=true ;;
 	--okta-setup) setup=true ;;
 	--replace-sample) replace=true ;;
 	--yes | -y) yes=true ;;
@@ -150,6 +152,7 @@ else
 	valid_routing "$routing" || die "the routing profile $routing: want $ROUTING_FORM"
 	if [ -z "$profile" ] && [ "$yes" = false ]; then
 		ask profile valid_profile "$PROFILE_FORM" "Optional: a profile of the AWS CLI; leave it empty for the default"
+		asked=true
 	fi
 fi
 [[ $quiet =~ ^[1-7]?$ ]] || die "--quiet-days $quiet: want 1 to 7"
@@ -157,8 +160,19 @@ fi
 [[ $mail =~ ^([^[:space:]@]+@[^[:space:]@]+|none)?$ ]] || die "--alarm-mail $mail: want an address, or none"
 [[ $topic =~ ^(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+|none)?$ ]] || die "--alarm-topic $topic: want the ARN of an SNS topic, or none"
 [ -z "$mail" ] || [ -z "$topic" ] || die "give --alarm-mail or --alarm-topic, and not both"
-valid_profile "$profile" || die "the profile $profile: want $PROFILE_FORM"
 [[ $stack =~ ^[A-Za-z][A-Za-z0-9-]{0,127}$ ]] || die "--stack $stack: want a letter and then letters, digits and -"
+
+# The profile that was used last. What it is called is a matter of this machine, and the
+# configuration may be others' too; so it is kept apart. cleanup.sh reads it as well. Keys
+# in the environment go before any profile.
+kept=$here/bin/$stack.profile before=''
+if [ "$profile" = none ]; then
+	profile=''
+elif [ -z "$profile${AWS_ACCESS_KEY_ID:-}" ] && [ "$asked" = false ] && [ -r "$kept" ]; then
+	read -r profile <"$kept" || true
+	before=' (that of the last time; --profile none ends it)'
+fi
+valid_profile "$profile" || die "the profile $profile: want $PROFILE_FORM"
 if [ -z "$profile" ]; then unset AWS_PROFILE; else export AWS_PROFILE="$profile"; fi
 [ -n "$region" ] || region=$(aws configure get region || true)
 [[ $region =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$ ]] || die "no region: give --region, such as eu-central-1"
@@ -176,13 +190,19 @@ if [ "$new" = true ]; then
 else
 	echo "  configuration       $config"
 fi
-echo "  AWS profile         ${profile:-(default)}"
+echo "  AWS profile         ${profile:-(default)}$before"
 echo "  region, stack       $region, $stack"
 if [ "$yes" = false ]; then
 	read -r -p "Is this right? (y/n): " answer || [ -n "$answer" ] || die "nobody answers; give --yes"
 	[ "$answer" = y ] || [ "$answer" = yes ] || die "not confirmed; nothing was changed"
 fi
 
+if [ -n "$profile" ]; then
+	mkdir -p "$here/bin"
+	printf '%s\n' "$profile" >"$kept"
+elif [ -z "${AWS_ACCESS_KEY_ID:-}" ]; then
+	rm -f "$kept"
+fi
 if [ "$new" = true ]; then
 	there=$region # of the instance; an ARN says it
 	[[ $instance != arn:* ]] || IFS=: read -r _ _ _ there _ <<<"$instance"
@@ -265,6 +285,7 @@ fi
 
 # What was chosen by flags stands in the stack, so that a run without them changes none
 # of it: alarms that nobody is told of any more would not be missed.
+aside=$live # whether it has set functions aside
 if [ "$live" = true ] && there "the stack $stack" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='Choices'].OutputValue | [0]" --output text; then
 	told=$mail$topic
 	read -r -a choices <<<"$said"
@@ -274,6 +295,11 @@ if [ "$live" = true ] && there "the stack $stack" aws cloudformation describe-st
 		alarm-topic=*) [ -n "$told" ] || topic=${choice#*=} ;;
 		quiet-days=*) quiet=${quiet:-${choice#*=}} ;;
 		log-days=*) logs=${logs:-${choice#*=}} ;;
+		reserve=false) aside=false reserve=${reserve:-false} ;;
+		reserve=none-left) # nobody has chosen that
+			aside=false
+			continue
+			;;
 		*) continue ;;
 		esac
 		echo "The last deployment has $choice, which stays unless a flag says something else."
@@ -372,13 +398,14 @@ esac
 
 # Lambda sets functions aside as long as 100 are left to all others. New accounts may run
 # fewer than that; each worker keeps to its share there, too.
+reserve=${reserve:-true}
 if [ "$reserve" = true ]; then
 	left=$(aws lambda get-account-settings --query AccountLimit.UnreservedConcurrentExecutions --output text 2>/dev/null) || left=''
-	aside=10
-	[ "$live" = false ] || aside=0
-	if [[ "$left" =~ ^[0-9]+$ ]] && [ "$left" -lt $((100 + aside)) ]; then
+	want=110
+	[ "$aside" = false ] || want=100
+	if [[ "$left" =~ ^[0-9]+$ ]] && [ "$left" -lt "$want" ]; then
 		echo "This account may run $left functions at once, so none are set aside (--no-reserve); a quota of 1,000 is free of charge."
-		reserve=false
+		reserve=none-left
 	fi
 fi
 

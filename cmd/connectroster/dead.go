@@ -59,7 +59,7 @@ func deadListCommand(o *remoteOptions) *cobra.Command {
 				}
 				rows := []row{{cells: []string{"PERSON", "SINCE", "ATTEMPTS", "REASON"}, colours: []colour{faint, faint, faint, faint}}}
 				for _, d := range dead {
-					rows = append(rows, row{cells: []string{d.Person, moment(d.Last), strconv.Itoa(tried(d)), d.Reason}, colours: []colour{bold}})
+					rows = append(rows, row{cells: []string{d.Person, moment(d.Last), strconv.Itoa(d.Attempts), d.Reason}, colours: []colour{bold}})
 				}
 				p.table(0, rows)
 				p.line()
@@ -69,11 +69,6 @@ func deadListCommand(o *remoteOptions) *cobra.Command {
 		},
 	}
 }
-
-// tried is how often somebody was looked at before they were given up. Attempts are
-// those that were to be repeated, of which there is none where it was plain at once that
-// it cannot be.
-func tried(d reconcile.Waiting) int { return max(1, d.Attempts) }
 
 // dead gives all dead letters.
 func (r *remote) dead(ctx context.Context) ([]reconcile.Waiting, error) {
@@ -112,7 +107,7 @@ func deadShowCommand(o *remoteOptions) *cobra.Command {
 				if o.json {
 					return p.json(d)
 				}
-				p.line(p.paint(bold, d.Person), p.paint(plain, fmt.Sprintf("  given up at %s after %s", moment(d.Last), count(tried(d.Waiting), "attempt", "attempts"))))
+				p.line(p.paint(bold, d.Person), p.paint(plain, fmt.Sprintf("  given up at %s after %s", moment(d.Last), count(d.Attempts, "attempt", "attempts"))))
 				p.text(red, "", 2, d.Reason)
 				p.text(cyan, "", 2, "to do: mend the cause, then connectroster dead replay "+d.Person)
 				if len(d.Journal) > 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -351,6 +352,57 @@ func TestRedelivery(t *testing.T) {
 	w.must(w.finished())
 }
 
+// TestReplay gives each of many deliveries ten times more, in any order, where nothing
+// but what deliveries told is known of anybody (P-41): nothing happens, least of all for
+// those who have left. How long ago it was makes no difference: no delivery is told from
+// another one by its uuid, and what they told is kept for good. CONNECTROSTER_FULL=1 plays
+// 1,000 deliveries.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{hookOnly: true, visibility: 60})
+	w.subscribe("/hooks/okta")
+	people, stay := 3, 0
+	if os.Getenv("CONNECTROSTER_FULL") == "1" {
+		people = 375
+	}
+	for n := range people {
+		u := w.hire(n)
+		w.must(w.org.Leave(u.ID, w.group.ID))
+		if n%3 > 0 { // the others have left before anybody looks
+			stay++
+			w.must(w.org.Join(u.ID, w.group.ID))
+		}
+		if n%10 == 9 {
+			w.delivered()
+		}
+	}
+	w.settle()
+	if n := w.created(); n != stay {
+		t.Fatalf("%d agents were made for %d people", n, stay)
+	}
+	writes := len(w.instance.Ledger())
+	var uuids []string
+	for _, e := range slices.Concat(w.org.Events("group.user_membership.add"), w.org.Events("group.user_membership.remove")) {
+		uuids = append(uuids, e.UUID)
+	}
+	random := rand.New(rand.NewPCG(41, 10))
+	for again := range 10 {
+		random.Shuffle(len(uuids), func(i, j int) { uuids[i], uuids[j] = uuids[j], uuids[i] })
+		for n, uuid := range uuids {
+			w.redeliver(uuid)
+			if n%100 == 99 { // people are looked at in between
+				w.settle()
+			}
+		}
+		w.settle()
+		if n := len(w.instance.Ledger()); n != writes {
+			t.Fatalf("%d writes to Amazon Connect when everything had come again %d times, and %d before", n, again+1, writes)
+		}
+	}
+	w.must(w.finished())
+	t.Logf("%d deliveries, each ten times more; CONNECTROSTER_FULL=1 plays 1,000", len(uuids))
+}
+
 // TestPoison has a message that nobody can read, and people about whom the store
 // cannot be asked, end in the queue of dead letters. Given back from there, twice,
 // they have their effect once (P-12).
@@ -685,23 +737,33 @@ func TestBudget(t *testing.T) {
 // TestRotation changes the hook secret under deliveries, of which there are up to
 // twenty a second all the time (P-51): while the new one lies ready both are accepted,
 // none is lost, and once it is in force the old one is refused within a minute, all by
-// one process.
+// one process. CONNECTROSTER_FULL=1 changes it twenty times, which lasts as many minutes.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("skipped with -short: it lasts two minutes, since secrets are remembered for one")
 	}
 	w := newWorld(t, setup{hookOnly: true})
-	const next = "the-next-secret-of-these-tests"
+	rotations := 1
+	if os.Getenv("CONNECTROSTER_FULL") == "1" {
+		rotations = 20
+	}
 	if status := w.post("/hooks/okta", hookSecret, delivery("00uFirst")); status != http.StatusNoContent {
 		t.Fatalf("answered %d", status)
 	}
 	pid := w.hook.start().cmd.Process.Pid
 	id := aws.String("connectroster/" + w.name + "/hook")
-	old, err := w.vault.GetSecretValue(t.Context(), secretValue(id, "AWSCURRENT"))
+	first, err := w.vault.GetSecretValue(t.Context(), secretValue(id, "AWSCURRENT"))
 	w.must(err)
-	put, err := w.vault.PutSecretValue(t.Context(), putPending(id, next))
-	w.must(err)
+	// pending stores the next secret beside the one in force.
+	pending := func(n int) (secret string, version *string) {
+		t.Helper()
+		secret = fmt.Sprintf("secret-%d-of-these-tests", n)
+		put, err := w.vault.PutSecretValue(t.Context(), putPending(id, secret))
+		w.must(err)
+		return secret, put.VersionId
+	}
+	next, version := pending(1)
 	// accepted sends a delivery until it is stored: on a busy machine the stand-ins are
 	// slow, and Okta sends again what is answered 503. To refuse it is another answer.
 	accepted := func(ctx context.Context, secret, body string) error {
@@ -754,25 +816,34 @@ func TestRotation(t *testing.T) {
 			}
 		}
 	}()
-	came := until(next, http.StatusNoContent)
-	good(hookSecret)
-	valid.Store(next) // as an administrator does in Okta
-	_, err = w.vault.UpdateSecretVersionStage(t.Context(), promote(id, put.VersionId, old.VersionId))
-	w.must(err)
-	good(next)
-	went := until(hookSecret, http.StatusUnauthorized)
-	good(next)
-	// Secrets are remembered for less than a minute (config's TestStoredSecretChanges);
-	// a busy machine may take some seconds more for a call.
-	if most := time.Minute + 15*time.Second; came > most || went > most {
-		t.Errorf("the new secret was accepted after %s and the old one refused after %s, want a minute or so at most", came, went)
+	old, before := hookSecret, first.VersionId
+	for n := range rotations {
+		came := until(next, http.StatusNoContent)
+		good(old)
+		valid.Store(next) // as an administrator does in Okta
+		_, err = w.vault.UpdateSecretVersionStage(t.Context(), promote(id, version, before))
+		w.must(err)
+		current := next
+		before = version
+		if n+1 < rotations {
+			next, version = pending(n + 2)
+		}
+		good(current)
+		went := until(old, http.StatusUnauthorized)
+		good(current)
+		old = current
+		// Secrets are remembered for less than a minute (config's TestStoredSecretChanges);
+		// a busy machine may take some seconds more for a call.
+		if most := time.Minute + 15*time.Second; came > most || went > most {
+			t.Errorf("rotation %d: the new secret was accepted after %s and the old one refused after %s, want a minute or so at most", n+1, came, went)
+		}
 	}
 	if now := w.hook.start().cmd.Process.Pid; now != pid {
 		t.Error("it took a new process")
 	}
 	stop()
 	l := <-loaded
-	t.Logf("%d deliveries meanwhile", l.sent)
+	t.Logf("%d rotations, %d deliveries meanwhile; CONNECTROSTER_FULL=1 makes 20", rotations, l.sent)
 	if len(l.lost) > 0 || l.sent == 0 {
 		t.Errorf("of %d deliveries %d were lost: %v", l.sent, len(l.lost), errors.Join(l.lost...))
 	}

@@ -25,18 +25,33 @@ const (
 	workersVariable = "CONNECTROSTER_WORKERS" // how many processes call Amazon Connect at the same time
 )
 
-// handlers are the functions that this program can be.
-var handlers = map[string]func(*parts, context.Context, []byte) ([]byte, error){
-	"hook":    (*parts).hook,
-	"work":    (*parts).work,
-	"catchup": (*parts).catchUp,
-	"sweep":   (*parts).sweep,
-	"wake":    (*parts).wake,
+// duty is one of the functions that this program can be: all in which it differs from the
+// others.
+type duty struct {
+	handle func(*parts, context.Context, []byte) ([]byte, error)
+	// load reads the configuration, with the secrets that the function needs: its role
+	// lets it have no others (deploy/cdk).
+	load func(path string, getenv func(string) string) (*config.Config, error)
+	// wire makes as much of the app as it has to do with.
+	wire func(context.Context, app.Config) (*app.Functions, error)
+	// hurried is the one for whose answer Okta waits, and not for long; what is answered 503
+	// it sends once more.
+	hurried bool
 }
+
+var duties = map[string]duty{
+	"hook":    {(*parts).hook, config.LoadForHook, receiver, true},
+	"work":    {(*parts).work, config.Load, app.NewFunctions, false},
+	"catchup": {(*parts).catchUp, config.Load, app.NewFunctions, false},
+	"sweep":   {(*parts).sweep, config.Load, app.NewFunctions, false},
+	"wake":    {(*parts).wake, config.LoadForStore, receiver, false},
+}
+
+func receiver(_ context.Context, c app.Config) (*app.Functions, error) { return app.NewReceiver(c) }
 
 // program is one function. It is called by one event at a time.
 type program struct {
-	handler string
+	duty
 	path    string // of the configuration
 	workers int
 	name    string // of the deployment
@@ -65,10 +80,12 @@ type parts struct {
 // load reads the environment and the configuration, and calls nobody: a mistake in
 // them is told before the first event.
 func load(getenv func(string) string) (*program, error) {
-	p := &program{handler: getenv(handlerVariable), path: getenv(configVariable), workers: 1, metrics: os.Stdout, now: wall}
-	if handlers[p.handler] == nil {
-		return nil, fmt.Errorf("the handler is %q (%s): want hook, work, catchup, sweep or wake", p.handler, handlerVariable)
+	handler := getenv(handlerVariable)
+	d, known := duties[handler]
+	if !known {
+		return nil, fmt.Errorf("the handler is %q (%s): want hook, work, catchup, sweep or wake", handler, handlerVariable)
 	}
+	p := &program{duty: d, path: getenv(configVariable), workers: 1, metrics: os.Stdout, now: wall}
 	if p.path == "" {
 		return nil, fmt.Errorf("%s is not set: it must be the path of the configuration", configVariable)
 	}
@@ -107,12 +124,12 @@ func (p *program) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	defer func() { p.ended = p.now() }()
 	if err := p.ready(ctx); err != nil {
 		p.log.Error("not ready", "error", err)
-		if p.handler == "hook" {
+		if p.hurried {
 			return unavailable(payload)
 		}
 		return nil, err
 	}
-	out, err := handlers[p.handler](p.parts, ctx, payload)
+	out, err := p.handle(p.parts, ctx, payload)
 	p.parts.tally()
 	return out, err
 }
@@ -152,7 +169,7 @@ func (p *program) ready(ctx context.Context) error {
 }
 
 func (p *program) open(ctx context.Context) (*parts, error) {
-	cfg, err := secretsOf(p.handler)(p.path, os.Getenv)
+	cfg, err := p.load(p.path, os.Getenv)
 	if err != nil {
 		return nil, err
 	}
@@ -160,40 +177,22 @@ func (p *program) open(ctx context.Context) (*parts, error) {
 	for _, w := range cfg.Warnings {
 		p.log.Warn("configuration", "warning", w.String())
 	}
-	store, err := awsstore.Open(ctx, storeOf(p.handler, cfg, p.log, p.now))
+	store, err := awsstore.Open(ctx, p.storeOf(cfg))
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	made := app.Config{Config: cfg, Backend: store, Version: version(), Log: p.log, Now: p.now}
-	var functions *app.Functions
-	if p.handler == "hook" || p.handler == "wake" {
-		functions, err = app.NewReceiver(made)
-	} else {
-		functions, err = app.NewFunctions(ctx, made)
-	}
+	functions, err := p.wire(ctx, app.Config{Config: cfg, Backend: store, Version: version(), Log: p.log, Now: p.now})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	s := &parts{Functions: functions, name: cfg.Name, store: store, log: p.log, metrics: p.metrics, now: p.now}
-	if p.handler == "hook" {
+	if p.hurried {
 		return s, nil // what it stores nobody works on whose store it is not
 	}
 	if err := s.Claim(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return s, nil
-}
-
-// secretsOf says how the configuration is read for a function: each looks up the secrets
-// that it needs, and its role lets it have no others (deploy/cdk).
-func secretsOf(handler string) func(string, func(string) string) (*config.Config, error) {
-	switch handler {
-	case "hook":
-		return config.LoadForHook
-	case "wake":
-		return config.LoadForStore
-	}
-	return config.Load
 }
 
 // share leaves each of the workers its part of what Amazon Connect takes. A sweep takes
@@ -213,13 +212,13 @@ func share(cfg *config.Config, workers int) {
 }
 
 // storeOf says where the deployment keeps things, and what wakes its workers.
-func storeOf(handler string, cfg *config.Config, log *slog.Logger, now func() time.Time) awsstore.Config {
+func (p *program) storeOf(cfg *config.Config) awsstore.Config {
 	at := cfg.Store.AWS
 	c := awsstore.Config{
 		Table: at.Table, Region: at.Region, Queue: at.Queue, LeaversQueue: at.LeaversQueue, Endpoint: at.Endpoint,
-		AllowLoopback: cfg.AllowLoopback, Skew: clockSkew, Log: log, Now: now,
+		AllowLoopback: cfg.AllowLoopback, Skew: clockSkew, Log: p.log, Now: p.now,
 	}
-	if handler != "hook" { // which Okta does not wait long for
+	if !p.hurried {
 		c.Timeout, c.Attempt = 15*time.Second, 5*time.Second
 	}
 	return c

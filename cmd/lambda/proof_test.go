@@ -66,7 +66,7 @@ func TestWallClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, now := range map[string]func() time.Time{"the program": p.now, "the store": storeOf("work", cfg, p.log, p.now).Now} {
+	for what, now := range map[string]func() time.Time{"the program": p.now, "the store": p.storeOf(cfg).Now} {
 		if at := now(); at != at.Round(0) {
 			t.Errorf("%s has the time %s", what, at)
 		}

@@ -467,14 +467,20 @@ func (w *world) delivered() {
 	}
 	maps.DeleteFunc(lost, func(_ string, is bool) bool { return !is })
 	for _, uuid := range slices.Sorted(maps.Keys(lost)) {
-		eventually(w.t, patience, func() error {
-			answers, err := w.org.Redeliver(ctx, w.hookID, uuid)
-			if err == nil && answers[0].Outcome != "delivered" {
-				err = fmt.Errorf("event %s: %s", uuid, answers[0].Error)
-			}
-			return err
-		})
+		w.redeliver(uuid)
 	}
+}
+
+// redeliver delivers an event again, until it is accepted.
+func (w *world) redeliver(uuid string) {
+	w.t.Helper()
+	eventually(w.t, patience, func() error {
+		answers, err := w.org.Redeliver(w.t.Context(), w.hookID, uuid)
+		if err == nil && answers[0].Outcome != "delivered" {
+			err = fmt.Errorf("event %s: %s", uuid, answers[0].Error)
+		}
+		return err
+	})
 }
 
 // idle waits until all is delivered, and until there is a message for everybody who is

@@ -32,7 +32,10 @@ type settings struct {
 	existing []string
 	// reserve sets functions' share of the account's concurrency aside. Without it
 	// they run all the same, and compete with the other functions of the account.
+	// unreserved says why there is none: somebody wants it so (false), or the account
+	// has none left (none-left) at this deployment.
 	reserve    bool
+	unreserved string
 	logDays    float64
 	quietDays  float64 // for how many days Okta may deliver nothing
 	alarmMail  string
@@ -46,6 +49,8 @@ const (
 
 	defaultLogDays   = "30"
 	defaultQuietDays = "1"
+
+	noneLeft = "none-left"
 
 	lockName = "connectroster.lock.json"
 )
@@ -64,8 +69,12 @@ func settingsFrom(context func(string) string) (*settings, error) {
 		return nil, fmt.Errorf("-c stack=%s: the name of a stack begins with a letter and has letters, digits and - after it", s.stack)
 	}
 	var err error
-	if s.reserve, err = strconv.ParseBool(get("reserve", "true")); err != nil {
-		return nil, fmt.Errorf("-c reserve=%s: want true or false", get("reserve", ""))
+	if text := get("reserve", "true"); text == noneLeft {
+		s.unreserved = noneLeft
+	} else if s.reserve, err = strconv.ParseBool(text); err != nil {
+		return nil, fmt.Errorf("-c reserve=%s: want true, false or %s", text, noneLeft)
+	} else if !s.reserve {
+		s.unreserved = "false"
 	}
 	if s.logDays, err = strconv.ParseFloat(get("log-days", defaultLogDays), 64); err != nil || !slices.Contains(logDays, s.logDays) {
 		return nil, fmt.Errorf("-c log-days=%s: want one of %v", get("log-days", ""), logDays)
@@ -105,6 +114,7 @@ func (s *settings) choices() string {
 	add("alarm-topic", s.alarmTopic, "")
 	add("quiet-days", strconv.FormatFloat(s.quietDays, 'f', -1, 64), defaultQuietDays)
 	add("log-days", strconv.FormatFloat(s.logDays, 'f', -1, 64), defaultLogDays)
+	add("reserve", s.unreserved, "")
 	return strings.Join(out, " ")
 }
 

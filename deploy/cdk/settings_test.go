@@ -44,7 +44,7 @@ func TestSettingsRefused(t *testing.T) {
 		"a store in a file":              {lock: strings.Replace(locked, `"table": "connectroster-production"`, `"table": ""`, 1), want: "write\n  store: {aws: {table: connectroster-production, leavers_queue: connectroster-production-leavers.fifo, queue: connectroster-production.fifo}}"},
 		"a queue by its address":         {lock: strings.Replace(locked, `"queue": "connectroster-`, `"queue": "https://sqs/connectroster-`, 1), want: "does not name a table and two queues"},
 		"a stack without a name":         {context: map[string]string{"stack": "1st"}, want: "begins with a letter"},
-		"no truth value":                 {context: map[string]string{"reserve": "perhaps"}, want: "want true or false"},
+		"no truth value":                 {context: map[string]string{"reserve": "perhaps"}, want: "want true, false or none-left"},
 		"days that no log is kept":       {context: map[string]string{"log-days": "8"}, want: "want one of"},
 		"days that are none":             {context: map[string]string{"log-days": "x"}, want: "want one of"},
 		"more than a week":               {context: map[string]string{"quiet-days": "8"}, want: "want 1 to 7"},
@@ -189,6 +189,17 @@ func TestChoices(t *testing.T) {
 	x := synth(t, "life", map[string]string{"log-days": "90", "quiet-days": "3", "alarm-mail": "on-call@example.com"})
 	if got, want := x.Outputs["Choices"]["Value"], "alarm-mail=on-call@example.com quiet-days=3 log-days=90"; got != want {
 		t.Errorf("the choices are %v, want %s", got, want)
+	}
+	for _, why := range []string{"false", "none-left"} {
+		x := synth(t, "hook-only", map[string]string{"reserve": why})
+		if got, want := x.Outputs["Choices"]["Value"], "reserve="+why; got != want {
+			t.Errorf("the choices are %v, want %s", got, want)
+		}
+		for id, r := range x.of("AWS::Lambda::Function") {
+			if r.Properties["ReservedConcurrentExecutions"] != nil {
+				t.Errorf("%s: %s reserves %v", why, id, r.Properties["ReservedConcurrentExecutions"])
+			}
+		}
 	}
 	if got, told := synth(t, "hook-only", nil).Outputs["Choices"]; told {
 		t.Errorf("the choices are %v where nothing was chosen", got)

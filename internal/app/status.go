@@ -54,7 +54,7 @@ type Outcomes struct {
 	Looks    uint64                 `json:"looks"`
 	Changes  map[plan.Action]uint64 `json:"changes"`
 	Refusals map[plan.Code]uint64   `json:"refusals"`
-	Failed   uint64                 `json:"failed"` // attempts
+	Failed   uint64                 `json:"failed"` // looks that are repeated
 	Dead     uint64                 `json:"dead"`
 	Slowest  time.Duration          `json:"slowest_ns"` // from request to change
 	Total    time.Duration          `json:"total_ns"`   // of all changes
@@ -232,11 +232,11 @@ func (o *outcomes) add(out reconcile.Outcome) {
 		o.n.Total += age
 		o.n.Slowest = max(o.n.Slowest, age)
 	}
-	if out.Verdict.Failed {
-		o.n.Failed++
-	}
-	if out.Verdict.State == reconcile.Dead {
+	switch {
+	case out.Verdict.State == reconcile.Dead:
 		o.n.Dead++
+	case out.Verdict.Failed:
+		o.n.Failed++
 	}
 }
 

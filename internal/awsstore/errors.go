@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"connectroster/internal/redact"
 	"connectroster/internal/remedy"
@@ -116,13 +118,52 @@ func explain(err error) error {
 	default:
 		return err
 	}
-	switch answer.ErrorCode() {
-	case "ResourceNotFoundException":
+	switch code := answer.ErrorCode(); {
+	case code == "ResourceNotFoundException":
 		return remedy.Mark("table_missing", fmt.Errorf("the table does not exist in this account and region: deploy it, or mend store.aws in the configuration: %w", err))
-	case "AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "MissingAuthenticationTokenException":
+	case slices.Contains(denials, code):
 		return remedy.Mark("table_denied", fmt.Errorf("AWS refuses the credentials or what they may do: %w", err))
-	case "ItemCollectionSizeLimitExceededException":
+	case code == "ItemCollectionSizeLimitExceededException":
 		return fmt.Errorf("a partition of the table has reached its 10 GB: %w", err)
+	}
+	return err
+}
+
+// denials are the codes by which AWS refuses credentials, or what they may do.
+// Source: Amazon DynamoDB and Amazon SQS API References, common errors.
+var denials = []string{
+	"AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException", "ExpiredTokenException", "MissingAuthenticationTokenException",
+	"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "MissingAuthenticationToken",
+}
+
+// explainQueue does for the queues what explain does for the table. A queue that nobody
+// can tell about is not one that is not there: the request is stored, and nothing has to
+// be deployed.
+func explainQueue(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	err = redact.Error(err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return remedy.Mark("queue_unreachable", fmt.Errorf("AWS does not answer in time: %w", err))
+	}
+	var answer smithy.APIError
+	if errors.As(err, &answer) {
+		switch code := answer.ErrorCode(); {
+		case code == "QueueDoesNotExist", code == "AWS.SimpleQueueService.NonExistentQueue":
+			return remedy.Mark("queue_missing", fmt.Errorf("the queue does not exist in this account and region: deploy it, or mend store.aws in the configuration: %w", err))
+		case slices.Contains(denials, code):
+			return remedy.Mark("queue_denied", fmt.Errorf("AWS refuses the credentials or what they may do: %w", err))
+		}
+	}
+	// A proxy on the way answers as a service does that has a disturbance.
+	var status *smithyhttp.ResponseError
+	if errors.As(err, &status) && status.HTTPStatusCode() >= 500 {
+		return remedy.Mark("queue_unreachable", err)
+	}
+	var network net.Error
+	if answer == nil && errors.As(err, &network) {
+		return remedy.Mark("queue_unreachable", err)
 	}
 	return err
 }

@@ -19,8 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"connectroster/internal/reconcile"
-	"connectroster/internal/redact"
-	"connectroster/internal/remedy"
 )
 
 // Message is the body of a message. It says "look at this person" and no more: the
@@ -53,14 +51,14 @@ func (q *queue) address(ctx context.Context, api sender) (*string, error) {
 	if q.url == "" {
 		out, err := api.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &q.name})
 		if err != nil {
-			return nil, fmt.Errorf("find the queue %s: %w", q.name, redact.Error(err))
+			return nil, fmt.Errorf("find the queue %s: %w", q.name, explainQueue(err))
 		}
 		q.url = aws.ToString(out.QueueUrl)
 	}
 	return aws.String(q.url), nil
 }
 
-// CheckQueues reports a queue that is not there. One that is named by its URL is not
+// CheckQueues reports a queue that is not there, or that cannot be asked for. One that is named by its URL is not
 // looked for.
 func (s *Store) CheckQueues(ctx context.Context) error {
 	if s.queues == nil {
@@ -70,7 +68,7 @@ func (s *Store) CheckQueues(ctx context.Context) error {
 	defer cancel()
 	for _, q := range []*queue{s.queues.leavers, s.queues.other} {
 		if _, err := q.address(ctx, s.queues.api); err != nil {
-			return remedy.Mark("queue_missing", err)
+			return err
 		}
 	}
 	return nil
@@ -249,7 +247,7 @@ func (s *Store) sendTo(ctx context.Context, q *queue, rows []*person, mark strin
 	}
 	out, err := s.queues.api.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: url, Entries: entries})
 	if err != nil {
-		return nil, fmt.Errorf("send to the queue %s: %w", q.name, redact.Error(err))
+		return nil, fmt.Errorf("send to the queue %s: %w", q.name, explainQueue(err))
 	}
 	var taken []*person
 	for _, ok := range out.Successful {

@@ -218,7 +218,7 @@ func (e *Engine) judge(work Work, err error) Verdict {
 	case err == nil:
 		return Verdict{State: Done}
 	case IsTerminal(err):
-		return Verdict{State: Dead, Reason: err.Error()}
+		return Verdict{State: Dead, Failed: work.Attempts < e.Attempts, Reason: err.Error()} // beyond that there was no look
 	case waits:
 		return Verdict{State: Later, Due: now.Add(wait), Reason: err.Error()}
 	case errors.Is(err, context.Canceled):

@@ -701,6 +701,51 @@ func TestLookEndsProcess(t *testing.T) {
 	}
 }
 
+// TestDeadLettersTellAttempts: a dead letter tells how many looks came to nothing, the
+// last one included, whether that one was refused for good or the last that there may be.
+// A look that was not made any more is none.
+func TestDeadLettersTellAttempts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fail, end, lost int // looks that fail, those that are refused for good, and claims of processes that died
+		want            int
+	}{
+		"refused at once":            {0, 1, 0, 1},
+		"refused after two failures": {2, 1, 0, 3},
+		"refused after a lost claim": {0, 1, 1, 2},
+		"the last one fails":         {20, 0, 0, 20},
+		"the last one is refused":    {19, 1, 0, 20},
+		"the last one is lost":       {19, 0, 1, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.hire("00u1")
+			r.ask("00u1")
+			r.people.fail = errors.New("the directory is away")
+			for range c.fail {
+				if !r.work() {
+					t.Fatal("nobody is due")
+				}
+				r.clock.Advance(time.Hour)
+			}
+			for range c.lost {
+				if _, err := r.store.Claim(t.Context(), time.Minute); err != nil {
+					t.Fatal(err)
+				}
+				r.clock.Advance(time.Hour)
+			}
+			if c.end > 0 {
+				r.people.fail = reconcile.Terminal(errors.New("it will never be"))
+			}
+			r.settle(time.Hour)
+			if s := r.state("00u1"); s.State != reconcile.StateDead || s.Attempts != c.want {
+				t.Errorf("state %s after %d attempts, want %d: %s", s.State, s.Attempts, c.want, s.Reason)
+			}
+		})
+	}
+}
+
 // TestClockGoesBack: what is stored in the future of a clock that went back is
 // not waited for.
 func TestClockGoesBack(t *testing.T) {

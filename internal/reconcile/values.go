@@ -71,7 +71,7 @@ type Work struct {
 type Verdict struct {
 	State  VerdictState
 	Due    time.Time // for Later: not before
-	Failed bool      // for Later: count an attempt
+	Failed bool      // for Later and Dead: count an attempt
 	Reason string    // for Later and Dead: shown to people, so without personal data
 }
 

@@ -163,9 +163,19 @@ var failures = []Entry{
 		Do:    "see whether this machine gets to DynamoDB in the region of the table; nothing has to be started again afterwards",
 	},
 	{
-		Code: "queue_missing", Kind: Error, Means: "a queue that wakes workers cannot be found",
-		Cause: "It was not deployed, or store.aws names another one, or the credentials may not look for it (sqs:GetQueueUrl).",
-		Do:    "deploy it with ./start.sh, or mend store.aws.leavers_queue and store.aws.queue",
+		Code: "queue_missing", Kind: Error, Means: "a queue that wakes workers is not there",
+		Cause: "It was not deployed, or to another account or region than the credentials lead to, or store.aws names another one.",
+		Do:    "deploy it with ./start.sh, or mend store.aws.leavers_queue and store.aws.queue; aws sts get-caller-identity shows whose account is asked",
+	},
+	{
+		Code: "queue_denied", Kind: Error, Means: "AWS refuses the credentials at a queue that wakes workers, or what they may do there",
+		Cause: "They have expired, or lack sqs:GetQueueUrl or sqs:SendMessage. What may be done at the table says nothing about the queues.",
+		Do:    "renew them, or allow the actions that docs/aws.md lists under Operations",
+	},
+	{
+		Code: "queue_unreachable", Kind: Error, Means: "SQS does not answer",
+		Cause: "The network, a proxy or a firewall is in the way, or the service has a disturbance. Whether the queues are there nobody knows; what is asked for is stored in the table all the same.",
+		Do:    "see whether this machine gets to SQS in the region of the table; on AWS the minute schedule wakes workers once it answers",
 	},
 	{
 		Code: "deployment_changed", Kind: Error, Means: "the database is that of another deployment",
