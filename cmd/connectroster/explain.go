@@ -21,11 +21,12 @@ func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain USER",
 		Short: "Show why somebody has the agent that they have",
-		Long: `Show all that is known about one person, given by Okta id, login or username, and
-why: their groups and the rules that name them, what each rule made of the person,
-where each field of the agent comes from and who decides about it, what would be
-changed or is refused, what keeps it back, what waits in the queue, and the last
-entries of the journal.
+		Long: `Show all that is known about one person, given by Okta id, login or username, or by
+the id in Amazon Connect or the present username of an agent of theirs, be it a
+retired one, and why: their groups and the rules that name them, what each rule made
+of the person, where each field of the agent comes from and who decides about it,
+what would be changed or is refused, what keeps it back, what waits in the queue, and
+the last entries of the journal.
 
 Okta and Amazon Connect are read now; nothing is written. The answer shows names and
 what stands in the person's profile, since it is asked to.

@@ -54,8 +54,14 @@ func releaseCommand() *cobra.Command {
 		Short: "Give agents up, for good or to uninstall",
 		Long: `Take our tags off the agents of the people named, suspended and retired ones too,
 and leave the agents as they are. From then on they are nobody's: nothing of them is
-changed until they are adopted again. An agent of ours from which somebody took the
-tag that says whose it is, as doctor shows, is named by its username or its id.
+changed until they are adopted again. The id in Amazon Connect and the present
+username of an agent name its owner, too: all agents of theirs are given up. An agent
+of ours from which somebody took the tag that says whose it is, as doctor shows, is
+named in the same way.
+
+Agents are given up that are known here, and those that Amazon Connect's search shows.
+One that got our tags by hand a moment ago may not be shown yet: release the person
+once more when a sweep has found it.
 
 With --all everybody's agents are given up, which is how connectroster is
 uninstalled: stop what writes to Okta's groups, release, stop the daemon.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -171,11 +172,19 @@ func (e missingError) Unwrap() error { return reconcile.ErrNotFound }
 // username, each once, and what they were called. Whoever is kept here is known
 // without asking Okta: so are those whom Okta has forgotten.
 func (a *App) resolve(ctx context.Context, refs []string) (ids []string, called map[string]string, err error) {
+	return resolveBy(ctx, refs, a.find)
+}
+
+// resolveBy is resolve by another way to find somebody.
+func resolveBy(ctx context.Context, refs []string, find func(context.Context, string) (string, error)) (ids []string, called map[string]string, err error) {
 	called = map[string]string{}
 	var unknown []string
 	for _, ref := range refs {
-		id, err := a.find(ctx, ref)
+		id, err := find(ctx, ref)
+		var missing missingError
 		switch {
+		case errors.As(err, &missing):
+			return nil, nil, remedy.Mark("person_unknown", missing)
 		case errors.Is(err, reconcile.ErrNotFound):
 			unknown = append(unknown, ref)
 			continue
@@ -206,6 +215,73 @@ func (a *App) find(ctx context.Context, ref string) (string, error) {
 		err = fmt.Errorf("%w; an Okta id (00u...) is found without Okta", err)
 	}
 	return id, err
+}
+
+// agentID is what the UserIds of Amazon Connect look like.
+var agentID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// findOwner is find, and whom nobody has as their id, login or username is looked for
+// among the agents: by the UserId, and by the username that an agent has now, be it a
+// retired one. An id is looked for there first.
+func (a *App) findOwner(ctx context.Context, ref string) (string, error) {
+	var owner string
+	var fault error
+	if agentID.MatchString(ref) {
+		if owner, fault = a.ownerOf(ctx, ref); fault == nil {
+			return owner, nil
+		}
+	}
+	id, err := a.find(ctx, ref)
+	switch {
+	case !errors.Is(err, reconcile.ErrNotFound):
+		return id, err
+	case fault != nil:
+		return "", fault
+	}
+	return a.ownerOf(ctx, ref)
+}
+
+// ownerOf gives the Okta id of the owner of an agent of this deployment.
+func (a *App) ownerOf(ctx context.Context, ref string) (string, error) {
+	var faults []error
+	missing := fmt.Sprintf("nobody has the Okta id, the login or the username %q, and no agent has it as its id or its username in Amazon Connect", ref)
+	for _, s := range a.sites {
+		agent, err := s.named(ctx, ref)
+		switch {
+		case errors.Is(err, reconcile.ErrNotFound):
+		case err != nil:
+			faults = append(faults, about(s.name, fmt.Errorf("look for an agent: %w", err)))
+		case agent.Deployment != a.cfg.Name:
+			missing = fmt.Sprintf("nobody has the Okta id, the login or the username %q, and agent %s, which has it, is not of this deployment", ref, agent.ID)
+		case agent.Owner == "":
+			missing = fmt.Sprintf("agent %s is of this deployment, but its tags name no owner; connectroster release %s gives it up", agent.ID, agent.ID)
+		default:
+			return agent.Owner, nil
+		}
+	}
+	if len(faults) > 0 {
+		return "", errors.Join(faults...)
+	}
+	return "", missingError(missing)
+}
+
+// named reads the agent that has a UserId, or a username.
+func (s *site) named(ctx context.Context, ref string) (plan.Agent, error) {
+	if agentID.MatchString(ref) {
+		return s.instance.Agent(ctx, ref)
+	}
+	if plan.UsernameFault(ref) != "" {
+		return plan.Agent{}, reconcile.ErrNotFound
+	}
+	shown, err := s.instance.Holder(ctx, ref)
+	if err != nil {
+		return plan.Agent{}, err
+	}
+	agent, err := s.instance.Agent(ctx, shown.ID) // a search lags
+	if err == nil && plan.Fold(agent.Username) != plan.Fold(ref) {
+		err = reconcile.ErrNotFound
+	}
+	return agent, err
 }
 
 // known reports whether something is kept here under an Okta id.

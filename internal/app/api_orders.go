@@ -221,14 +221,14 @@ func (a *App) adoptable(ctx context.Context) (people []string, names map[string]
 	return people, names, nil
 }
 
-// releasable finds whom a release names: people, and agents of this deployment that
-// have lost their owner, by the UserId or the username. Who is known needs no answer of
-// Amazon Connect: the order waits for that.
+// releasable finds whom a release names: people, by what an agent of theirs is called
+// too, and agents of this deployment that have lost their owner, by the UserId or the
+// username. Who is known needs no answer of Amazon Connect: the order waits for that.
 func (a *App) releasable(ctx context.Context, refs []string) (errand, error) {
 	e := errand{names: map[string]string{}, ownerless: map[string]bool{}}
-	lost, unread := a.ownerless(ctx)
+	lost, tagged, unread := a.shown(ctx)
 	if unread != nil {
-		a.log.Warn("cannot see which agents have no owner; people alone are looked for", "error", unread)
+		a.log.Warn("cannot see which agents have no owner, nor whether somebody has more than are known; people alone are looked for", "error", unread)
 	}
 	var err error
 	var people []string
@@ -251,9 +251,12 @@ func (a *App) releasable(ctx context.Context, refs []string) (errand, error) {
 			people = append(people, ref)
 		}
 	}
-	ids, called, err := a.resolve(ctx, people)
+	ids, called, err := resolveBy(ctx, people, a.findOwner)
 	for _, id := range ids {
 		e.add(id, called[id])
+		if err == nil {
+			err = a.learn(ctx, id, tagged[id])
+		}
 	}
 	if err != nil && unread != nil {
 		err = unread // it may be the name of an agent
@@ -261,21 +264,50 @@ func (a *App) releasable(ctx context.Context, refs []string) (errand, error) {
 	return e, err
 }
 
-// ownerless gives the agents of this deployment that have no owner, as a search shows
-// them.
-func (a *App) ownerless(ctx context.Context) ([]plan.Agent, error) {
-	var out []plan.Agent
+// shown gives the agents of this deployment as a search shows them: those that have no
+// owner, and the others by theirs.
+func (a *App) shown(ctx context.Context) (lost []plan.Agent, tagged map[string][]reconcile.Known, err error) {
+	tagged = map[string][]reconcile.Known{}
 	for _, s := range a.sites {
 		for agent, err := range s.instance.Agents(ctx, nil) {
-			if err != nil {
-				return nil, about(s.name, fmt.Errorf("read the agents: %w", err))
-			}
-			if agent.Owner == "" && agent.Deployment == a.cfg.Name {
-				out = append(out, agent)
+			switch {
+			case err != nil:
+				return nil, nil, about(s.name, fmt.Errorf("read the agents: %w", err))
+			case agent.Deployment != a.cfg.Name:
+			case agent.Owner == "":
+				lost = append(lost, agent)
+			default:
+				tagged[agent.Owner] = append(tagged[agent.Owner], entryOf(s, agent))
 			}
 		}
 	}
-	return out, nil
+	return lost, tagged, nil
+}
+
+func entryOf(s *site, agent plan.Agent) reconcile.Known {
+	return reconcile.Known{Instance: s.name, Owner: agent.Owner, Agent: agent.ID, Retired: agent.State == plan.StateRetired, Group: agent.Group}
+}
+
+// learn makes agents of somebody known that were not, such as one that got their tags by
+// hand since the last sweep. The look reads each of them again.
+func (a *App) learn(ctx context.Context, id string, tagged []reconcile.Known) error {
+	if len(tagged) == 0 {
+		return nil
+	}
+	known, err := a.backend.Agents(ctx, id)
+	if err != nil {
+		return err
+	}
+	more := slices.DeleteFunc(slices.Clone(tagged), func(t reconcile.Known) bool {
+		return slices.ContainsFunc(known, func(k reconcile.Known) bool { return k.Instance == t.Instance && k.Agent == t.Agent })
+	})
+	if len(more) == 0 {
+		return nil
+	}
+	if err := a.backend.Remember(ctx, more...); err != nil {
+		return fmt.Errorf("remember the agents of %s: %w", id, err)
+	}
+	return nil
 }
 
 // hasOther reports whether somebody is known to have agents besides some.
@@ -304,6 +336,7 @@ func (e *errand) add(id, name string) {
 // themselves.
 func (a *App) owned(ctx context.Context) (errand, error) {
 	e := errand{names: map[string]string{}, ownerless: map[string]bool{}}
+	tagged := map[string][]reconcile.Known{}
 	for _, s := range a.sites {
 		for agent, err := range s.instance.Agents(ctx, nil) {
 			switch {
@@ -315,7 +348,13 @@ func (a *App) owned(ctx context.Context) (errand, error) {
 				e.ownerless[agent.ID] = true
 			default:
 				e.add(agent.Owner, agent.Username)
+				tagged[agent.Owner] = append(tagged[agent.Owner], entryOf(s, agent))
 			}
+		}
+	}
+	for id, agents := range tagged {
+		if err := a.learn(ctx, id, agents); err != nil {
+			return e, err
 		}
 	}
 	const page = 1000

@@ -277,11 +277,12 @@ func (a *App) explain(w http.ResponseWriter, r *http.Request) {
 	patient(w)
 	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 	defer cancel()
-	id, ok := a.oneRef(w, r)
-	if !ok {
+	ids, _, err := resolveBy(ctx, []string{r.PathValue("person")}, a.findOwner)
+	if err != nil {
+		reply(w, nil, err)
 		return
 	}
-	out, err := a.explained(ctx, id)
+	out, err := a.explained(ctx, ids[0])
 	reply(w, out, err)
 }
 

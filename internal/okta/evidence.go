@@ -54,7 +54,7 @@ func (d *Directory) Evidence(ctx context.Context, q reconcile.Question) (reconci
 	if group == "" {
 		return out, nil
 	}
-	if out.Cliff, err = d.cliff(ctx, group); err != nil {
+	if out.Cliff, out.GroupName, err = d.cliff(ctx, group); err != nil {
 		return reconcile.Evidence{}, err
 	}
 	return out, nil
@@ -164,8 +164,9 @@ func (d *Directory) records(ctx context.Context, id, filter string) ([]logRecord
 }
 
 // cliff tells, for people, if a group is gone, is named in a way that is not mapped,
-// or has nobody in it; empty: none of these. The group Everyone is asked for too, whose lack shows that Okta shows nothing.
-func (d *Directory) cliff(ctx context.Context, id string) (string, error) {
+// or has nobody in it; empty: none of these. It gives the name of the group, too, if it
+// is there. The group Everyone is asked for as well, whose lack shows that Okta shows nothing.
+func (d *Directory) cliff(ctx context.Context, id string) (cause, name string, err error) {
 	what := "read group " + id
 	query := url.Values{"filter": {anyOf("id", []string{id}) + " or " + everyone}, "expand": {"stats"}, "limit": {strconv.Itoa(groupPage)}}
 	groups, err := list(ctx, d.client, apiCall{what: what, class: classGroups, url: d.client.path(query, "groups"), patience: brief},
@@ -177,28 +178,28 @@ func (d *Directory) cliff(ctx context.Context, id string) (string, error) {
 		}
 	}
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	at := slices.IndexFunc(groups, func(g oktaGroup) bool { return g.ID == id })
 	if at < 0 {
 		_, err := d.client.group(ctx, id, brief)
 		switch {
 		case missing(err):
-			return "group " + id + " was deleted in Okta", nil
+			return "group " + id + " was deleted in Okta", "", nil
 		case err != nil:
-			return "", err
+			return "", "", err
 		}
-		return "", fmt.Errorf("%s: %w", what, oddAnswer("a list that lacks the group"))
+		return "", "", fmt.Errorf("%s: %w", what, oddAnswer("a list that lacks the group"))
 	}
-	name := groups[at].Profile.Name
+	name = groups[at].Profile.Name
 	if !d.patterns.configured(d.refs(), id, name) {
-		return fmt.Sprintf("group %s is not mapped any more: it is named %q in Okta", id, name), nil
+		return fmt.Sprintf("group %s is not mapped any more: it is named %q in Okta", id, name), name, nil
 	}
 	empty, err := d.empty(ctx, groups[at])
 	if err != nil || !empty {
-		return "", err
+		return "", name, err
 	}
-	return fmt.Sprintf("group %q (%s) has no members any more", name, id), nil
+	return fmt.Sprintf("group %q (%s) has no members any more", name, id), name, nil
 }
 
 // empty reports whether a group has no members, as Okta counts them or, where it

@@ -78,7 +78,7 @@ func wantEvidence(t *testing.T, what string, got, want reconcile.Evidence) {
 	if got.Confirmed && !got.Joined.IsZero() {
 		t.Errorf("%s: confirmed, and yet a group took them in at %s", what, got.Joined)
 	}
-	got.Joined = time.Time{} // see TestEvidenceOfJoining
+	got.Joined, got.GroupName = time.Time{}, "" // see TestEvidenceOfJoining and TestEvidenceOfGroup
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: %+v; %+v is wanted", what, got, want)
@@ -158,6 +158,10 @@ func TestEvidenceOfGroup(t *testing.T) {
 			c.do(test.do(c))
 			got := c.ask(reconcile.Question{Person: ana, Group: c.agents}, test.calls)
 			wantEvidence(t, name, got, reconcile.Evidence{Confirmed: test.confirmed, Cliff: test.cliff(c)})
+			named := map[string]string{"deleted": "", "deleted, each member told": "", "renamed": "Renamed", "renamed to another mapped": "CC-Agents"}
+			if want, other := named[name]; got.GroupName != want && (other || got.GroupName != apiName) {
+				t.Errorf("the group is named %q", got.GroupName)
+			}
 		})
 	}
 }
@@ -431,7 +435,11 @@ func TestEvidenceFaults(t *testing.T) {
 				simply(t, c.AddFaults(fault))
 				for _, q := range []reconcile.Question{{Person: ana, Group: c.agents}, {Person: ana}, {Person: ana, Gone: true}} {
 					got, err := d.Evidence(t.Context(), q)
-					if got.Joined = (time.Time{}); got != (reconcile.Evidence{}) {
+					want := reconcile.Evidence{}
+					if err == nil && q.Group != "" {
+						want.GroupName = apiName
+					}
+					if got.Joined = (time.Time{}); got != want {
 						t.Errorf("%+v: %+v, %v", q, got, err)
 					}
 				}

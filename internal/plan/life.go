@@ -37,6 +37,20 @@ func (r *roster) adoptable(p *Person, a *Agent) bool {
 	return r.settings.Deployment != "" && (a.Owner == "" || a.Owner == p.ID) && (a.Deployment == "" || r.ours(a))
 }
 
+// rivals refuses a further agent of somebody who has one. Until one of the two is gone
+// neither is replaced, so that another username does not lead to a third.
+func rivals(have, other *Agent, username string) *Refusal {
+	text := fmt.Sprintf("the person has the agent %s and the tags of %s name them as its owner too: delete or release one of the two", have.ID, other.ID)
+	switch {
+	case Fold(have.Username) == Fold(username):
+	case Fold(other.Username) == Fold(username):
+		text += fmt.Sprintf("; %s has the person's username", other.ID)
+	default:
+		text += "; neither has the person's username"
+	}
+	return &Refusal{Username: other.Username, Code: Conflict, Reason: text}
+}
+
 // whole refuses an agent that Amazon Connect would not create.
 func whole(a *Agent) *Refusal {
 	switch {
@@ -68,7 +82,8 @@ func (r *roster) keep(p *Person, have *Agent, w *wanted) (*Change, *Refusal) {
 		}
 	}
 	var refusal *Refusal
-	if have.Username != w.agent.Username {
+	// Of two agents nobody knows which one is to be replaced; decide refuses them.
+	if have.Username != w.agent.Username && len(r.spare[p.ID]) == 0 {
 		c, f := r.rename(p, have, w)
 		if c != nil {
 			return c, nil

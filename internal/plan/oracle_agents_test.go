@@ -78,7 +78,7 @@ func (o *oracle) stays(p plan.Person, live []plan.Agent, v *verdict) (string, er
 		maps.DeleteFunc(out, func(_, text string) bool { return text == "" || text == "false" || text == "0" })
 		return out
 	}
-	if o.s.Policy == plan.Sync && !strings.EqualFold(have.Username, p.Username) && o.free(p.Username) {
+	if o.s.Policy == plan.Sync && len(live) == 1 && !strings.EqualFold(have.Username, p.Username) && o.free(p.Username) {
 		parked, err := o.parked(have)
 		after := blend(want)
 		if !known {

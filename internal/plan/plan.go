@@ -6,7 +6,6 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"time"
@@ -258,8 +257,7 @@ func (r *roster) decide(p *Person) ([]Change, []Refusal) {
 			d.say(nil, c, f)
 		}
 		for _, a := range r.spare[p.ID] {
-			d.say(a, nil, &Refusal{Username: a.Username, Code: Conflict,
-				Reason: fmt.Sprintf("the person has the agent %s and the tags of %s name them as its owner too: delete or release one of the two", have.ID, a.ID)})
+			d.say(a, nil, rivals(have, a, p.Username))
 		}
 	}
 	for _, old := range retired {

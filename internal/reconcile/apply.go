@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -186,7 +187,11 @@ func (v *visit) created(ctx context.Context, change plan.Change, agent plan.Agen
 		return fmt.Errorf("remember agent %s: %w", agent.ID, err)
 	}
 	failpoint.Hit(failpoint.WorkIndexed)
-	entry := Entry{Kind: EntryChange, Action: change.Action, Agent: agent.ID, Reason: reason, Hold: hold, Before: change.Before, After: &agent}
+	by, err := v.approver(ctx, hold, change.Agent)
+	if err != nil {
+		return err
+	}
+	entry := Entry{Kind: EntryChange, Action: change.Action, Agent: agent.ID, Reason: reason, By: by, Hold: hold, Before: change.Before, After: &agent}
 	if _, err := v.record(ctx, entry); err != nil {
 		return err
 	}
@@ -213,9 +218,13 @@ func (v *visit) done(ctx context.Context, change plan.Change, hold, reason strin
 		return fmt.Errorf("remember agent %s: %w", change.Agent, err)
 	}
 	failpoint.Hit(failpoint.WorkIndexed)
+	by, err := v.approver(ctx, hold, change.Agent)
+	if err != nil {
+		return err
+	}
 	entry := Entry{
 		Kind: EntryChange, Action: change.Action, Agent: change.Agent, Fields: change.Fields, Reason: reason,
-		Before: change.Before, After: change.After, By: v.order.By, Hold: hold,
+		Before: change.Before, After: change.After, By: cmp.Or(v.order.By, by), Hold: hold,
 	}
 	if _, err := v.record(ctx, entry); err != nil {
 		return err

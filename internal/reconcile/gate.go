@@ -25,11 +25,11 @@ func (v *visit) gate(ctx context.Context, change plan.Change) (hold string, goes
 	if kind == "" || parkedAgain(change) {
 		return "", true, nil
 	}
-	cliff, err := v.proof(ctx, change)
+	cliff, group, err := v.proof(ctx, change)
 	if err != nil {
 		return "", false, err
 	}
-	return v.reserve(ctx, change, kind, cliff)
+	return v.reserve(ctx, change, kind, cliff, group)
 }
 
 // parkedAgain reports whether a change only parks once more what was parked
@@ -101,32 +101,33 @@ const clocksApart = 15 * time.Minute
 
 // proof asks for the second key of a removal: besides what the look has read
 // itself, another source must say that this very person left. It gives the reason
-// why the removal must be approved whatever the numbers, if there is one.
-func (v *visit) proof(ctx context.Context, change plan.Change) (cliff string, err error) {
+// why the removal must be approved whatever the numbers, if there is one, and the
+// name of the group that was lost, where it is asked about and known.
+func (v *visit) proof(ctx context.Context, change plan.Change) (cliff, group string, err error) {
 	if !change.Removes() {
-		return "", nil
+		return "", "", nil
 	}
 	known := v.entry(change.Agent)
 	if cliff, err = v.vouched(ctx, v.at.Name); err != nil {
-		return "", err
+		return "", "", err
 	}
 	cliff = cmp.Or(known.Cliff, cliff)
 	gone := v.person.Status == plan.StatusGone
 	if change.Evidence != plan.EvidenceMembership && !gone {
-		return cliff, nil // the person's own record says so, or it is a retired agent
+		return cliff, "", nil // the person's own record says so, or it is a retired agent
 	}
 	q := Question{Person: v.work.Person, Gone: gone, Group: change.Before.Group}
 	evidence, err := v.Directory.Evidence(ctx, q)
 	if err != nil {
-		return "", fmt.Errorf("ask for a second proof that the person left: %w", err)
+		return "", "", fmt.Errorf("ask for a second proof that the person left: %w", err)
 	}
 	missed := !known.Absent.IsZero() && v.Now().Sub(known.Absent) < markFor && known.Absent.Sub(evidence.Joined) > clocksApart
 	if !evidence.Confirmed && !missed && evidence.Cliff == "" {
 		wait := min(max(v.Now().Sub(v.work.Since), 5*time.Second), time.Hour)
-		return "", After(wait, errors.New("seems to have left, but no second source says so yet: neither Okta's System Log nor a complete sweep"))
+		return "", "", After(wait, errors.New("seems to have left, but no second source says so yet: neither Okta's System Log nor a complete sweep"))
 	}
 	steep, err := v.steep(ctx, q.Group, evidence.Cliff)
-	return cmp.Or(cliff, steep), err
+	return cmp.Or(cliff, steep), evidence.GroupName, err
 }
 
 // cliffFor is how long a group counts as emptied or gone after it was seen so: it
@@ -190,13 +191,13 @@ func (e *Engine) vouched(ctx context.Context, instance string) (string, error) {
 }
 
 // reserve asks the guard for the place of a change.
-func (v *visit) reserve(ctx context.Context, change plan.Change, kind RemovalKind, cliff string) (hold string, goes bool, err error) {
+func (v *visit) reserve(ctx context.Context, change plan.Change, kind RemovalKind, cliff, group string) (hold string, goes bool, err error) {
 	owned, _, err := v.Index.Owned(ctx, v.at.Name)
 	if err != nil {
 		return "", false, fmt.Errorf("count the agents: %w", err)
 	}
 	r := Removal{
-		Kind: kind, Instance: v.at.Name, Person: v.work.Person, Agent: change.Agent, Group: change.Group, Action: change.Action,
+		Kind: kind, Instance: v.at.Name, Person: v.work.Person, Agent: change.Agent, Group: change.Group, Named: group, Action: change.Action,
 		Hash: change.Hash(), Reason: change.Reason, Cliff: cliff, Owned: owned, Change: &change, At: v.Now(),
 	}
 	answer, err := v.Guard.Reserve(ctx, r, v.Limits)
@@ -264,6 +265,26 @@ func (v *visit) approvedIn(ctx context.Context, change plan.Change) (string, err
 		}
 	}
 	return "", nil
+}
+
+// approver gives who approved what went of an agent in a hold; empty: it went in none.
+func (v *visit) approver(ctx context.Context, hold, agent string) (by string, err error) {
+	if hold == "" {
+		return "", nil
+	}
+	holds, err := v.Guard.Holds(ctx, HoldQuery{Person: v.work.Person})
+	if err != nil {
+		return "", fmt.Errorf("read who approved it: %w", err)
+	}
+	var last time.Time
+	for _, h := range holds {
+		for _, e := range h.Entries {
+			if h.ID == hold && e.State == HoldSpent && e.Instance == v.at.Name && e.Agent == agent && !e.At.Before(last) {
+				by, last = e.By, e.At
+			}
+		}
+	}
+	return by, nil
 }
 
 // held records that a change waits for somebody, and tells whoever wants to know

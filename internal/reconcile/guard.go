@@ -16,6 +16,7 @@ type Removal struct {
 	Person   string
 	Agent    string
 	Group    string // Okta id of the group that was lost, for RemovalMembership
+	Named    string // and its name, where that is known
 	Action   plan.Action
 	Hash     string // of the change
 	Reason   string // for people
@@ -78,6 +79,14 @@ func (r Removal) Window() string {
 		return "move"
 	}
 	return "status"
+}
+
+// lost names the group that was lost, for people.
+func (r Removal) lost() string {
+	if r.Named == "" {
+		return r.Group
+	}
+	return fmt.Sprintf("%q (%s)", r.Named, r.Group)
 }
 
 // Counts are those of the removal, of the places in its Window and of all that are no
@@ -148,7 +157,7 @@ func (l Limits) Exceeded(r Removal, c Counts) string {
 		return ""
 	}
 	if r.Kind == RemovalMembership && c.Group >= l.GroupCount {
-		return fmt.Sprintf("more than %s left group %s in %s", count(l.GroupCount, "person", "people"), r.Group, spell(l.Short))
+		return fmt.Sprintf("more than %s left group %s in %s", count(l.GroupCount, "person", "people"), r.lost(), spell(l.Short))
 	}
 	if most := larger(l.StatusCount, l.StatusShare); r.Kind != RemovalMembership && c.Status >= most {
 		return fmt.Sprintf("more than %s in %s", count(most, "removal", "removals"), spell(l.Short))

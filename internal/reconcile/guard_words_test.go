@@ -47,4 +47,8 @@ func TestCausesAreWords(t *testing.T) {
 			}
 		})
 	}
+	named := reconcile.Removal{Kind: reconcile.RemovalMembership, Group: "00g1", Named: "Agents", Owned: 10}
+	if got, want := one.Complete().Exceeded(named, reconcile.Counts{Group: 1}), `more than 1 person left group "Agents" (00g1) in 15 minutes`; got != want {
+		t.Errorf("a group whose name is known: got %q, want %q", got, want)
+	}
 }

@@ -827,7 +827,7 @@ func TestProposalForeseesWindows(t *testing.T) {
 		byCause[c.Guard]++
 	}
 	// Five for the group, of which the day has place for five altogether.
-	want := map[string]int{"": 5, "will be held for approval: more than 5 people left group 00gagents in 15 minutes": 3, "will be held for approval: more than 5 removals in 24 hours": 8}
+	want := map[string]int{"": 5, "will be held for approval: more than 5 people left group \"Amazon Connect Agents\" (00gagents) in 15 minutes": 3, "will be held for approval: more than 5 removals in 24 hours": 8}
 	if !maps.Equal(byCause, want) {
 		t.Errorf("foreseen: %v\nwant %v", byCause, want)
 	}

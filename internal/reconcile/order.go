@@ -173,7 +173,7 @@ func (e *Engine) Decide(ctx context.Context, d Decision) ([]HoldEntry, error) {
 		}
 		if d.Approve {
 			entry.Kind = EntryApproved
-			requests = append(requests, Request{Person: h.Person, Priority: Leaver, Trigger: TriggerApply})
+			requests = append(requests, Request{Person: h.Person, Priority: Leaver, Trigger: TriggerApproval})
 		}
 		if err := e.Journal.Record(ctx, entry); err != nil {
 			return decided, fmt.Errorf("write the journal: %w", err)

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"connectroster/internal/plan"
@@ -317,7 +318,7 @@ func (e *Engine) annotate(ctx context.Context, p *Proposal) error {
 			p.Changes[i].Guard = fmt.Sprintf("waits in %s for approval: %s", entry.Hold, entry.Cause)
 		} else if first := p.firsts[c.Instance]; first != "" && c.Removes() {
 			p.Changes[i].Guard = "will have to be approved: " + first
-		} else if cause, err := windows.take(ctx, c.Change); err != nil {
+		} else if cause, err := windows.take(ctx, c.Change, p.Groups[c.Group]); err != nil {
 			return err
 		} else if cause != "" {
 			p.Changes[i].Guard = "will be held for approval: " + cause
@@ -333,8 +334,9 @@ type forecast struct {
 	taken map[string]int
 }
 
-// take takes a place for a change, or tells why there is none left.
-func (f *forecast) take(ctx context.Context, c plan.Change) (cause string, err error) {
+// take takes a place for a change, or tells why there is none left. The group is the
+// name of the one that was lost, as a Proposal has it.
+func (f *forecast) take(ctx context.Context, c plan.Change, group string) (cause string, err error) {
 	owned, known := f.owned[c.Instance]
 	if !known {
 		if owned, _, err = f.Index.Owned(ctx, c.Instance); err != nil {
@@ -342,7 +344,7 @@ func (f *forecast) take(ctx context.Context, c plan.Change) (cause string, err e
 		}
 		f.owned[c.Instance] = owned
 	}
-	r := Removal{Kind: KindOf(c), Group: c.Group, Owned: owned}
+	r := Removal{Kind: KindOf(c), Group: c.Group, Named: strings.TrimSuffix(group, " ("+c.Group+")"), Owned: owned}
 	short := c.Instance + " status"
 	switch r.Kind {
 	case RemovalMembership:

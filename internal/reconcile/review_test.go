@@ -322,6 +322,11 @@ func TestTwoAgentsHeldApart(t *testing.T) {
 	if n := len(r.sim.Agents()); n != 1 {
 		t.Errorf("%d agents after the approval, want 1; held: %+v", n, r.waiting())
 	}
+	entries, err := r.store.Recent(t.Context(), reconcile.Query{Person: id, Kind: reconcile.EntryChange, Limit: 1})
+	must(t, err)
+	if e := entries[0]; e.Action != plan.Delete || e.By != "tester" || e.Hold == "" || e.Trigger != reconcile.TriggerApproval {
+		t.Errorf("what was approved is told as %s by %q in %q for %q", e.Action, e.By, e.Hold, e.Trigger)
+	}
 }
 
 // TestReleaseOwnerless: an agent without an owner is given up in its own name, once,

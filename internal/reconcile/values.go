@@ -47,12 +47,13 @@ type Trigger string
 
 // The triggers.
 const (
-	TriggerHook   Trigger = "hook"
-	TriggerLog    Trigger = "log" // Okta's System Log
-	TriggerSweep  Trigger = "sweep"
-	TriggerReplay Trigger = "replay" // somebody asked for a dead letter again
-	TriggerApply  Trigger = "apply"  // somebody applied a plan, or approved a hold
-	TriggerPeople Trigger = "people" // somebody asked for an adoption, a release or a restoration
+	TriggerHook     Trigger = "hook"
+	TriggerLog      Trigger = "log" // Okta's System Log
+	TriggerSweep    Trigger = "sweep"
+	TriggerReplay   Trigger = "replay"   // somebody asked for a dead letter again
+	TriggerApply    Trigger = "apply"    // somebody applied a plan
+	TriggerApproval Trigger = "approval" // somebody approved what was held
+	TriggerPeople   Trigger = "people"   // somebody asked for an adoption, a release or a restoration
 )
 
 // Work is a claim on one person.
@@ -137,6 +138,7 @@ type Evidence struct {
 	Confirmed bool      // the newest record about the person (and the group) is of their removal
 	Joined    time.Time // when a mapped group took them in that has not let them go since, by the records; zero: none
 	Cliff     string    // what happened to the group as a whole: it is gone, or empty; for people
+	GroupName string    // of the group that was asked about; empty: not known
 }
 
 // Intent is a change whose outcome is open.
@@ -178,7 +180,7 @@ type Entry struct {
 	Reason   string        `json:"reason"`
 	Trigger  Trigger       `json:"trigger,omitempty"`
 	Event    string        `json:"event,omitempty"`
-	By       string        `json:"by,omitempty"`   // who asked for it, where somebody did
+	By       string        `json:"by,omitempty"`   // who asked for it or approved it, where somebody did
 	Hold     string        `json:"hold,omitempty"` // id of the hold that it waited in or was approved in
 	Error    string        `json:"error,omitempty"`
 	Duration time.Duration `json:"duration"` // nanoseconds from the claim to the outcome

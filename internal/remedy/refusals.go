@@ -64,8 +64,8 @@ var refusals = []Entry{
 	},
 	{
 		Code: "conflict", Kind: Refusal, Means: "the username cannot be had",
-		Cause: "Two people want the same one, one person has two agents, or Amazon Connect says that it is taken and shows nobody who has it.",
-		Do:    "give one of two people another username in Okta; where one person has two agents, connectroster release USER gives up both, and connectroster adopt USER takes the one with their username back; where nobody shows who has the name, ask AWS support why it is taken",
+		Cause: "Two people want the same one, one person has two agents, so that neither is replaced by one with another username, or Amazon Connect says that it is taken and shows nobody who has it.",
+		Do:    "give one of two people another username in Okta; where one person has two agents, connectroster release USER gives up both, and connectroster adopt USER takes the one with their username back, or makes one where neither has it; where nobody shows who has the name, ask AWS support why it is taken",
 	},
 	{
 		Code: "held", Kind: Refusal, Means: "the change waits for somebody to approve it",
