@@ -356,10 +356,10 @@ func TestDailyCap(t *testing.T) {
 func TestCloseEndsDeliveries(t *testing.T) {
 	t.Parallel()
 	s := listen(t, func(int) int { return 0 })
-	w := open(t, okta.Config{Settings: okta.Settings{Timeout: time.Hour}}) // a delivery that is not ended lasts
+	w := open(t, okta.Config{Settings: okta.Settings{Timeout: time.Minute}}) // as long lasts a delivery that is not ended
 	w.hook(s, memberships, nil)
 	w.joins(5)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	must(t, w.Close(ctx))
 	w.joins(1)
