@@ -360,7 +360,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestPragmas checks what durability hangs on.
+// TestPragmas checks what durability hangs on, and how much memory is taken.
 func TestPragmas(t *testing.T) {
 	t.Parallel()
 	s := openSubject(t, filepath.Join(t.TempDir(), "test.db"), time.Now)
@@ -370,7 +370,9 @@ func TestPragmas(t *testing.T) {
 	}{
 		{s.writer.db, "journal_mode", "wal"},
 		{s.writer.db, "synchronous", "2"},
+		{s.writer.db, "cache_size", "-256"},
 		{s.read, "journal_mode", "wal"},
+		{s.read, "cache_size", "-256"},
 		{s.read, "query_only", "1"},
 	} {
 		var got string

@@ -286,9 +286,15 @@ func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	return nil
 }
 
+// fewPages bounds to 256 KiB what a connection remembers of the file. SQLite's own
+// bound is 2 MiB, and a page of 4 KiB takes 8 KiB of its allocator, which keeps what was
+// used at once: with a backup, a Store came to 16 MiB as slowly as the file grew, and
+// comes to 6 MiB so. The system remembers the file as well; no benchmark got slower.
+const fewPages = "cache_size(-256)"
+
 // source is the data source name for a file, whatever characters its path has.
 func source(path string, pragmas ...string) string {
-	query := url.Values{"_txlock": {"immediate"}, "_dqs": {"0"}, "_pragma": append([]string{"busy_timeout(2000)", "trusted_schema(0)"}, pragmas...)}
+	query := url.Values{"_txlock": {"immediate"}, "_dqs": {"0"}, "_pragma": append([]string{"busy_timeout(2000)", "trusted_schema(0)", fewPages}, pragmas...)}
 	slashed := filepath.ToSlash(path)
 	if !strings.HasPrefix(slashed, "/") {
 		slashed = "/" + slashed
