@@ -62,6 +62,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"floor":   scriptFloor,
 		"sweep":   scriptSweep,
 		"settled": scriptSettled,
+		"until":   scriptUntil,
 	}
 }
 
@@ -213,6 +214,24 @@ func scriptCatch(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the last output does not match %s with one group", args[1])
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+// scriptUntil is: until REGEXP COMMAND [ARGUMENT...]. It runs a command, which has to
+// succeed, until its standard output matches, five times at most: where much else runs
+// on the machine, what it asks may not answer in time.
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND [ARGUMENT...]")
+	}
+	want, err := regexp.Compile(args[0])
+	ts.Check(err)
+	for range 5 {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("%s never matched %s", args[1:], args[0])
 }
 
 // scriptSubst is: subst FILE. It replaces $NAME and ${NAME} in a file by the

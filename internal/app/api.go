@@ -56,7 +56,19 @@ func (a *App) API() http.Handler {
 	} {
 		mux.HandleFunc(pattern, h)
 	}
-	return mux
+	return unburdened(mux)
+}
+
+// unburdened reads the body of questions that have no use for one. net/http notices
+// that a caller has left once it has read what he sent, and not before: a backup whose
+// request had a body went on to its end.
+func unburdened(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<16))
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (a *App) getStatus(w http.ResponseWriter, r *http.Request) {
