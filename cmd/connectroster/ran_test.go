@@ -190,7 +190,7 @@ func TestCommandsOfPagesAreRun(t *testing.T) {
 			}
 		}
 	}
-	for folder, first := range map[string]string{"script": "exec", "pages": "exec|next"} {
+	for folder, first := range map[string]string{"script": "exec|until", "pages": "exec|next"} {
 		files, err := filepath.Glob(filepath.Join(root, "testdata", folder, "*.txtar"))
 		if err != nil || len(files) == 0 {
 			t.Fatal(len(files), err)
@@ -205,6 +205,9 @@ func TestCommandsOfPagesAreRun(t *testing.T) {
 				words := splitWords(m[2])
 				if m[1] == "next" { // what the page has is one word
 					words = splitWords(words[0])
+				}
+				if m[1] == "until" { // before the command is what it has to print
+					words = words[1:]
 				}
 				add(words)
 			}
