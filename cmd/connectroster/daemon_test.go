@@ -24,6 +24,7 @@ import (
 	simconnect "connectroster/internal/sim/connect"
 	simokta "connectroster/internal/sim/okta"
 	"connectroster/internal/sqlite"
+	"connectroster/internal/storetest"
 )
 
 // suite runs the tests of this package. Most of them wait for other processes
@@ -115,7 +116,7 @@ func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
 	program(t)
 	w := &world{t: t, dir: t.TempDir(), database: s.database}
-	addresses, err := freeAddresses(3)
+	addresses, err := storetest.FreeAddresses(3)
 	if err != nil {
 		t.Fatal(err)
 	}

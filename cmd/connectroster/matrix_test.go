@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"connectroster/internal/storetest"
 )
 
 // play says how a command is used in the plays that every command has to pass. $ANA
@@ -369,7 +371,7 @@ func TestWrongWords(t *testing.T) {
 // nowhere is a scene where nobody can be reached.
 func nowhere(t *testing.T) *scene {
 	t.Helper()
-	a, err := freeAddresses(4)
+	a, err := storetest.FreeAddresses(4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -504,7 +506,7 @@ func TestCtrlC(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, err := freeAddresses(2)
+			a, err := storetest.FreeAddresses(2)
 			if err != nil {
 				t.Fatal(err)
 			}

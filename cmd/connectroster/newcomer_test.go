@@ -14,6 +14,7 @@ import (
 
 	simconnect "connectroster/internal/sim/connect"
 	simokta "connectroster/internal/sim/okta"
+	"connectroster/internal/storetest"
 )
 
 // TestNewcomer does what the README says, from top to bottom, in an empty folder, and
@@ -28,7 +29,7 @@ func TestNewcomer(t *testing.T) {
 			t.Skipf("%s is not here, and the page needs it", program)
 		}
 	}
-	addresses, err := freeAddresses(2)
+	addresses, err := storetest.FreeAddresses(2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"connectroster/internal/storetest"
 )
 
 // TestQuickstart types what docs/quickstart.md says into a shell in an empty folder,
@@ -29,7 +31,7 @@ func TestQuickstart(t *testing.T) {
 			t.Skipf("%s is not here, and the page needs it", program)
 		}
 	}
-	addresses, err := freeAddresses(4)
+	addresses, err := storetest.FreeAddresses(4)
 	if err != nil {
 		t.Fatal(err)
 	}

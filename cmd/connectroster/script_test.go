@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"connectroster/internal/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -67,7 +68,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 }
 
 func setupScript(env *testscript.Env) error {
-	addresses, err := freeAddresses(5)
+	addresses, err := storetest.FreeAddresses(5)
 	if err != nil {
 		return err
 	}
@@ -90,28 +91,6 @@ func setupScript(env *testscript.Env) error {
 		env.Setenv(name, value)
 	}
 	return nil
-}
-
-// freeAddresses finds loopback addresses that nobody listens on. They are on a
-// host of their own, where no other program of this machine looks for one
-// meanwhile, if the system has more loopback hosts than the usual one.
-func freeAddresses(n int) ([]string, error) {
-	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
-	if l, err := net.Listen("tcp", net.JoinHostPort(host, "0")); err == nil {
-		_ = l.Close()
-	} else {
-		host = "127.0.0.1"
-	}
-	var out []string
-	for range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		out = append(out, l.Addr().String())
-	}
-	return out, nil
 }
 
 // scriptHTTP is: http [-header 'Name: value'] METHOD URL [BODY | @FILE]. The

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -38,6 +37,7 @@ import (
 	"connectroster/internal/reconcile"
 	simconnect "connectroster/internal/sim/connect"
 	simokta "connectroster/internal/sim/okta"
+	"connectroster/internal/storetest"
 )
 
 // suiteFolder is the variable that names a folder which lasts for all tests.
@@ -79,14 +79,12 @@ func (m *moto) start() {
 		m.missing = fmt.Sprintf("skipped: python3 has no moto to stand in for AWS (pip install 'moto[server]'): %v %.300s", err, out)
 		return
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := storetest.FreeAddresses(1)
 	if err != nil {
 		m.err = err
 		return
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
-	m.process = exec.Command("python3", filepath.Join("..", "..", "internal", "awsstore", "testdata", "standin.py"), strconv.Itoa(port))
+	m.process = exec.Command("python3", filepath.Join("..", "..", "internal", "awsstore", "testdata", "standin.py"), free[0])
 	if m.err = m.process.Start(); m.err != nil {
 		return
 	}
@@ -95,7 +93,7 @@ func (m *moto) start() {
 		_ = m.process.Wait()
 		close(m.ended)
 	}()
-	m.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	m.url = "http://" + free[0]
 	for until := time.Now().Add(patience); ; {
 		resp, err := http.Get(m.url + "/moto-api/data.json")
 		if err == nil {
@@ -663,7 +661,7 @@ func parked(a simconnect.Agent) bool {
 // busy machine the stand-ins are slow, and what cannot be stored in time is refused.
 func (w *world) deliver(people ...string) {
 	w.t.Helper()
-	eventually(w.t, patience, func() error {
+	eventually(w.t, 3*patience, func() error {
 		if status := w.post("/hooks/okta", hookSecret, delivery(people...)); status != http.StatusNoContent {
 			return fmt.Errorf("a delivery was answered %d", status)
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -17,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"go.uber.org/goleak"
+
+	"connectroster/internal/storetest"
 )
 
 // moto is a server that stands in for DynamoDB, SQS and STS, shared by all tests.
@@ -61,13 +62,12 @@ func (m *moto) start() {
 	if _, m.err = os.ReadFile(program); m.err != nil { // which also tells the cache of tests that they depend on it
 		return
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := storetest.FreeAddresses(1)
 	if err != nil {
 		m.err = err
 		return
 	}
-	address := listener.Addr().String()
-	_ = listener.Close()
+	address := free[0]
 	m.process = exec.Command("python3", program, address)
 	var said bytes.Buffer
 	m.process.Stderr = &said
