@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -14,8 +15,9 @@ import (
 // listens. They are not tried out for the same reason: a process that is just being
 // started somewhere else may hold what was tried out open for a while.
 func FreeAddresses(n int) ([]string, error) {
+	var listen net.ListenConfig
 	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
-	if l, err := net.Listen("tcp", net.JoinHostPort(host, "0")); err == nil {
+	if l, err := listen.Listen(context.Background(), "tcp", net.JoinHostPort(host, "0")); err == nil {
 		_ = l.Close()
 		var out []string
 		for _, port := range rand.Perm(20_000)[:n] {
@@ -25,7 +27,7 @@ func FreeAddresses(n int) ([]string, error) {
 	}
 	var out []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := listen.Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
