@@ -133,8 +133,8 @@ func TestSweepGoesOn(t *testing.T) {
 	if swept.Started.Before(begun) || swept.Started.After(first) || swept.People != people {
 		t.Errorf("the sweep is %+v, want one of everybody that began with the first run", swept)
 	}
-	if strings.Count(w.sweep.said(), "the time of the sweep was over; the next run goes on") != 2 {
-		t.Error("the log does not tell that the sweep was cut short twice")
+	if n := strings.Count(w.sweep.said(), "the time of the sweep was over; the next run goes on"); n < 2 { // on a busy machine it may be cut more often
+		t.Errorf("the log tells %d times that the sweep was cut short, want twice", n)
 	}
 	w.scheduled(w.sweep) // is not due
 	if again, err := w.swept(); err != nil || !again.Started.Equal(swept.Started) || again.Took != swept.Took {

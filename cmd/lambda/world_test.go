@@ -486,7 +486,7 @@ func (w *world) redeliver(uuid string) {
 func (w *world) idle() {
 	w.t.Helper()
 	w.delivered()
-	eventually(w.t, patience, func() error {
+	eventually(w.t, 3*patience, func() error {
 		backlog, err := w.store.Backlog(w.t.Context())
 		w.must(err)
 		if messages := w.messages("leavers") + w.messages("people"); messages < backlog.Due {

@@ -284,17 +284,26 @@ func (w *world) missing() map[string]wish {
 
 // blocked counts whom every sweep has looked at: for each name that nobody gets,
 // since an agent that no sweep shows us has it, somebody who wants it; and those
-// who are undecided.
+// who are undecided. Of two agents neither gets another name.
 func (w *world) blocked() int {
 	names := map[string]bool{}
 	for id, want := range w.wishes() {
 		has, there := w.agentOf(id)
-		renames := there && !strings.EqualFold(has.Username, want.Username) && w.mode.policy == plan.Sync
+		renames := there && !strings.EqualFold(has.Username, want.Username) && w.mode.policy == plan.Sync && w.alone(id)
 		if holder, taken := w.holder(want.Username); taken && (!there || renames) && holder.Tags["connectroster:deployment"] != deployment {
 			names[strings.ToLower(want.Username)] = true
 		}
 	}
 	return len(names) + w.undecided()
+}
+
+// alone reports whether somebody has no second agent.
+func (w *world) alone(id string) bool {
+	n := 0
+	for _, a := range w.sim.Agents() {
+		n += ones(a.Tags["connectroster:owner"] == id && a.Tags["connectroster:deployment"] == deployment && stateOf(a) != "retired")
+	}
+	return n < 2
 }
 
 // undecided counts those whom no list names and whose status says nothing of
