@@ -133,7 +133,9 @@ func TestSweepGoesOn(t *testing.T) {
 	if swept.Started.Before(begun) || swept.Started.After(first) || swept.People != people {
 		t.Errorf("the sweep is %+v, want one of everybody that began with the first run", swept)
 	}
-	if n := strings.Count(w.sweep.said(), "the time of the sweep was over; the next run goes on"); n < 2 { // on a busy machine it may be cut more often
+	// A run whose end AWS does not store in time is repeated, and may be cut once more.
+	said := w.sweep.said()
+	if n := strings.Count(said, "the time of the sweep was over; the next run goes on"); n < 2 || n > 2 && !strings.Contains(said, "AWS does not answer in time") {
 		t.Errorf("the log tells %d times that the sweep was cut short, want twice", n)
 	}
 	w.scheduled(w.sweep) // is not due
