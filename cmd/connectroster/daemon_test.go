@@ -110,6 +110,9 @@ type world struct {
 	connect  string // address of the instance
 	listen   string // where hooks are taken
 	admin    string
+
+	servers   []*http.Server // of the org and the instance
+	deliverer *http.Client   // by which the org calls hooks
 }
 
 func newWorld(t *testing.T, s setup) *world {
@@ -127,7 +130,8 @@ func newWorld(t *testing.T, s setup) *world {
 	if w.instance, err = simconnect.New(simconnect.Config{Settings: &s.connect}); err != nil {
 		t.Fatal(err)
 	}
-	if w.org, err = simokta.New(simokta.Config{AllowHTTP: true, Now: distinct(), Tokens: []string{apiToken}}); err != nil {
+	w.deliverer = client(t, 0)
+	if w.org, err = simokta.New(simokta.Config{AllowHTTP: true, Now: distinct(), Tokens: []string{apiToken}, Client: w.deliverer}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -163,6 +167,7 @@ func (w *world) arrive() {
 	_ = server.Listener.Close()
 	server.Listener = listener
 	server.Start()
+	w.servers = append(w.servers, server.Config)
 	w.connect = listener.Addr().String()
 	w.t.Cleanup(server.Close)
 }
@@ -183,6 +188,7 @@ func (w *world) configure(s setup) {
 		w.instance.AddDemo()
 		server, url, err := serveLoopback(w.t.Context(), "127.0.0.1:0", w.org)
 		w.must(err)
+		w.servers = append(w.servers, server)
 		w.t.Cleanup(func() { _ = server.Close() })
 		policy, personas = "sync", "  parked: {routing_profile: Parked, security_profiles: [No permissions]}\n"
 		s.config += fmt.Sprintf("okta: {org: %q, auth: {token: \"env:OKTA_API_TOKEN\"}, catch_up: 10s}\nleavers: {suspend_as: parked, delete_after: 7d}\n", url)
@@ -402,6 +408,16 @@ func (w *world) hire(n int) simokta.User {
 		w.t.Fatal(err)
 	}
 	return user
+}
+
+// hangUp ends the connections between the daemon and its neighbours that idle. How many
+// there are depends on how much happened at once.
+func (w *world) hangUp() {
+	w.deliverer.CloseIdleConnections()
+	for _, s := range w.servers {
+		s.SetKeepAlivesEnabled(false) // which ends those that idle
+		s.SetKeepAlivesEnabled(true)
+	}
 }
 
 func (w *world) join(u simokta.User)  { w.must(w.org.Join(u.ID, w.group.ID)) }
