@@ -135,6 +135,7 @@ func crashInLife(t *testing.T, point, kind string, turn turn) {
 		return nil
 	})
 	w.idle()
+	w.settled() // or the next one is struck while it looks again, before anything happened
 	first.stop()
 
 	armed := w.started(arm(point, kind, workload{visit: 1}))

@@ -193,6 +193,21 @@ func (w *world) rests() error {
 	return nil
 }
 
+// settled waits until a daemon with access to Okta's API has swept, has read what Okta's
+// System Log says until now, and has nothing left to do.
+func (w *world) settled() {
+	w.t.Helper()
+	now := time.Now()
+	eventually(w.t, 2*patience, func() error {
+		var s state
+		w.must(json.Unmarshal([]byte(w.api(http.MethodGet, "/v1/status")), &s))
+		if s.Sweep.Last == nil || !s.CatchUp.Stored.After(now) {
+			return fmt.Errorf("the daemon has not seen all: %+v", s)
+		}
+		return w.rests()
+	})
+}
+
 // audit checks the records once the daemon has ended: one creation per agent in
 // Amazon Connect and in the journal, and a journal whose chains hold.
 func (w *world) audit() {
