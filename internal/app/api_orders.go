@@ -251,7 +251,15 @@ func (a *App) releasable(ctx context.Context, refs []string) (errand, error) {
 			people = append(people, ref)
 		}
 	}
-	ids, called, err := resolveBy(ctx, people, a.findOwner)
+	ids, called, err := resolveBy(ctx, people, func(ctx context.Context, ref string) (string, error) {
+		id, err := a.findOwner(ctx, ref)
+		var nobodys *ownerlessError // that no search shows yet
+		if errors.As(err, &nobodys) {
+			e.ownerless[nobodys.agent] = true
+			return nobodys.agent, nil
+		}
+		return id, err
+	})
 	for _, id := range ids {
 		e.add(id, called[id])
 		if err == nil {
