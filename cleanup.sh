@@ -37,7 +37,7 @@ there() {
 	die "$what cannot be looked at with the credentials of $asked, and may still be there: $why"
 }
 
-stack=OktaConnectorStack name='' table='' data=false yes=false profile=${AWS_PROFILE:-}
+stack=OktaConnectorStack name='' table='' data=false yes=false profile=${AWS_PROFILE:-${AWS_DEFAULT_PROFILE:-}}
 while [ $# -gt 0 ]; do
 	flag=$1
 	case "$flag" in
@@ -71,6 +71,7 @@ elif [ -z "$profile${AWS_ACCESS_KEY_ID:-}" ] && [ -r "$here/bin/$stack.profile" 
 	read -r profile <"$here/bin/$stack.profile" || true
 	[ -z "$profile" ] || before=' (that of start.sh; --profile names another)'
 fi
+unset AWS_DEFAULT_PROFILE # which the AWS CLI takes before the other
 if [ -z "$profile" ]; then unset AWS_PROFILE; else export AWS_PROFILE="$profile"; fi
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}}
 [ -n "$region" ] || region=$(aws configure get region || true)

@@ -48,7 +48,7 @@ die() {
 config=$here/connectroster.yaml
 stack=OktaConnectorStack name=production policy=create-only mail='' topic='' quiet='' logs='' reserve=''
 instance=${CONNECT_INSTANCE_ID:-} security=${CONNECT_SECURITY_PROFILE_IDS:-} routing=${CONNECT_ROUTING_PROFILE_ID:-}
-region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} profile=${AWS_PROFILE:-}
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} profile=${AWS_PROFILE:-${AWS_DEFAULT_PROFILE:-}}
 org='' client='' key='' yes=false setup=false replace=false described='' asked=false
 while [ $# -gt 0 ]; do
 	flag=$1
@@ -173,6 +173,7 @@ elif [ -z "$profile${AWS_ACCESS_KEY_ID:-}" ] && [ "$asked" = false ] && [ -r "$k
 	[ -z "$profile" ] || before=' (that of the last time; --profile none ends it)'
 fi
 valid_profile "$profile" || die "the profile $profile$before: want $PROFILE_FORM"
+unset AWS_DEFAULT_PROFILE # which the AWS CLI takes before the other, and the other programs do not
 if [ -z "$profile" ]; then unset AWS_PROFILE; else export AWS_PROFILE="$profile"; fi
 [ -n "$region" ] || region=$(aws configure get region || true)
 [[ $region =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$ ]] || die "no region${profile:+, and none of the profile $profile$before}: give --region, such as eu-central-1"
