@@ -34,10 +34,10 @@ there() {
 	case "$why" in
 	*ResourceNotFoundException* | *"does not exist"*) return 1 ;;
 	esac
-	die "$what cannot be looked at, and may still be there: $why"
+	die "$what cannot be looked at with the credentials of $asked, and may still be there: $why"
 }
 
-stack=OktaConnectorStack name='' table='' data=false yes=false profile=${AWS_PROFILE:-}
+stack=OktaConnectorStack name='' table='' data=false yes=false profile=${AWS_PROFILE:-${AWS_DEFAULT_PROFILE:-}}
 while [ $# -gt 0 ]; do
 	flag=$1
 	case "$flag" in
@@ -64,14 +64,20 @@ while [ $# -gt 0 ]; do
 	shift
 done
 command -v aws >/dev/null || die "aws is missing; ./bootstrap.sh tells where to get it"
+before=''
 if [ "$profile" = none ]; then
 	profile=''
 elif [ -z "$profile${AWS_ACCESS_KEY_ID:-}" ] && [ -r "$here/bin/$stack.profile" ]; then
 	read -r profile <"$here/bin/$stack.profile" || true
+	[ -z "$profile" ] || before=' (that of start.sh; --profile names another)'
 fi
+unset AWS_DEFAULT_PROFILE # which the AWS CLI takes before the other
 if [ -z "$profile" ]; then unset AWS_PROFILE; else export AWS_PROFILE="$profile"; fi
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}}
 [ -n "$region" ] || region=$(aws configure get region || true)
+asked="the profile ${profile:-(default)}$before"
+# Whoever types what is told below may have another profile and another region by default.
+whose="${region:+ --region $region}${profile:+ --profile $profile}"
 
 deployed=false
 if there "the stack $stack" aws cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Tags[?Key=='connectroster:deployment'].Value | [0]" --output text; then
@@ -83,12 +89,12 @@ if there "the stack $stack" aws cloudformation describe-stacks --stack-name "$st
 		[ "$said" = None ] || table=$said # a stack that was never made whole tells none
 	fi
 elif [ "$data" = false ]; then
-	echo "There is no stack $stack in $region with the credentials of the profile ${AWS_PROFILE:-(default)}, so nothing has to be taken away."
+	echo "There is no stack $stack in $region with the credentials of $asked, so nothing has to be taken away."
 	exit 0
 fi
 [[ $name =~ ^[A-Za-z0-9_.-]{1,64}$ ]] || die "there is no stack $stack to tell which data is meant: give --name"
 if [ "$deployed" = false ] && there "the function connectroster-${name//./-}-hook" aws lambda get-function --function-name "connectroster-${name//./-}-hook" --query 'Tags."aws:cloudformation:stack-name"' --output text; then
-	die "the deployment $name is at work, in the stack $said; name that with --stack"
+	die "the deployment $name is at work, in the stack $said; name that: ./cleanup.sh --stack $said$whose"
 fi
 [ -n "$table" ] || table=connectroster-${name//./-}
 secrets=("connectroster/$name/hook" "connectroster/$name/okta")
@@ -102,7 +108,7 @@ if [ "$data" = true ]; then
 	if there "the table $table" aws dynamodb describe-table --table-name "$table" --query Table.TableArn --output text; then
 		arn=$said
 		there "the tags of the table $table" aws dynamodb list-tags-of-resource --resource-arn "$arn" --query "Tags[?Key=='connectroster:deployment'].Value" --output text || said=''
-		[ "$(of)" = "$name" ] || die "the table $table is not of the deployment $name: its tag connectroster:deployment says \"$(of)\". Nothing was changed. If it is meant all the same: aws dynamodb tag-resource --resource-arn $arn --tags Key=connectroster:deployment,Value=$name"
+		[ "$(of)" = "$name" ] || die "the table $table is not of the deployment $name: its tag connectroster:deployment says \"$(of)\". Nothing was changed. If it is meant all the same: aws dynamodb tag-resource --resource-arn $arn --tags Key=connectroster:deployment,Value=$name$whose"
 		tables=("$table")
 	fi
 	for secret in "${secrets[@]}"; do
@@ -115,7 +121,7 @@ if [ "$data" = true ]; then
 	done
 fi
 
-echo "  AWS profile, region  ${AWS_PROFILE:-(default)}, $region"
+echo "  AWS profile, region  ${profile:-(default)}$before, $region"
 also=This
 if [ "$deployed" = true ]; then
 	echo "This takes away the stack $stack of the deployment $name, with its address: Okta's deliveries fail from then on."
@@ -158,7 +164,7 @@ echo "Done. What stays:"
 if [ "$data" = true ]; then
 	echo "  a backup of the table that AWS keeps for 35 days by itself"
 else
-	echo "  the table $table, with the journal (./cleanup.sh --name $name --table $table --delete-data deletes it)"
+	echo "  the table $table, with the journal (./cleanup.sh --stack $stack --name $name --table $table --delete-data$whose deletes it)"
 	echo "  the secret connectroster/$name/hook, and connectroster/$name/okta if there is one"
 fi
 echo "  the agents in Amazon Connect, with their tags (connectroster release takes those off)"

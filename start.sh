@@ -48,7 +48,7 @@ die() {
 config=$here/connectroster.yaml
 stack=OktaConnectorStack name=production policy=create-only mail='' topic='' quiet='' logs='' reserve=''
 instance=${CONNECT_INSTANCE_ID:-} security=${CONNECT_SECURITY_PROFILE_IDS:-} routing=${CONNECT_ROUTING_PROFILE_ID:-}
-region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} profile=${AWS_PROFILE:-}
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-}} profile=${AWS_PROFILE:-${AWS_DEFAULT_PROFILE:-}}
 org='' client='' key='' yes=false setup=false replace=false described='' asked=false
 while [ $# -gt 0 ]; do
 	flag=$1
@@ -170,13 +170,16 @@ if [ "$profile" = none ]; then
 	profile=''
 elif [ -z "$profile${AWS_ACCESS_KEY_ID:-}" ] && [ "$asked" = false ] && [ -r "$kept" ]; then
 	read -r profile <"$kept" || true
-	before=' (that of the last time; --profile none ends it)'
+	[ -z "$profile" ] || before=' (that of the last time; --profile none ends it)'
 fi
-valid_profile "$profile" || die "the profile $profile: want $PROFILE_FORM"
+valid_profile "$profile" || die "the profile $profile$before: want $PROFILE_FORM"
+unset AWS_DEFAULT_PROFILE # which the AWS CLI takes before the other, and the other programs do not
 if [ -z "$profile" ]; then unset AWS_PROFILE; else export AWS_PROFILE="$profile"; fi
 [ -n "$region" ] || region=$(aws configure get region || true)
-[[ $region =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$ ]] || die "no region: give --region, such as eu-central-1"
+[[ $region =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$ ]] || die "no region${profile:+, and none of the profile $profile$before}: give --region, such as eu-central-1"
 export AWS_REGION="$region" AWS_DEFAULT_REGION="$region"
+# Whoever types what is told below may have another profile and another region by default.
+whose=" --region $region${profile:+ --profile $profile}"
 
 echo
 echo "This will be deployed:"
@@ -272,9 +275,9 @@ if there "the stack $stack" aws cloudformation describe-stacks --stack-name "$st
 	case "$status" in
 	REVIEW_IN_PROGRESS) theirs=$name ;; # it is empty
 	ROLLBACK_COMPLETE | ROLLBACK_FAILED) echo "The first deployment of $stack has failed; it is made anew." ;;
-	*_IN_PROGRESS) die "the stack $stack is being changed ($status); wait for its end: aws cloudformation describe-stacks --stack-name $stack" ;;
-	DELETE_FAILED) die "the stack $stack was not deleted to the end; ./cleanup.sh --stack $stack goes on with that, and CloudFormation's console says what is in the way" ;;
-	UPDATE_ROLLBACK_FAILED) die "the last change of the stack $stack could be neither made nor undone; CloudFormation's console says why. Then: aws cloudformation continue-update-rollback --stack-name $stack" ;;
+	*_IN_PROGRESS) die "the stack $stack is being changed ($status); wait for its end: aws cloudformation describe-stacks --stack-name $stack$whose" ;;
+	DELETE_FAILED) die "the stack $stack was not deleted to the end; ./cleanup.sh --stack $stack$whose goes on with that, and CloudFormation's console says what is in the way" ;;
+	UPDATE_ROLLBACK_FAILED) die "the last change of the stack $stack could be neither made nor undone; CloudFormation's console says why. Then: aws cloudformation continue-update-rollback --stack-name $stack$whose" ;;
 	*) live=true ;;
 	esac
 	if [ "$theirs" = None ] && [ "$replace" = false ]; then
@@ -310,7 +313,7 @@ fi
 
 # A second stack of one deployment would find the names of its queues and functions taken.
 if there "the function connectroster-${name//./-}-hook" aws lambda get-function --function-name "connectroster-${name//./-}-hook" --query 'Tags."aws:cloudformation:stack-name"' --output text && [ "$said" != "$stack" ]; then
-	die "the deployment $name is there already, in the stack $said. Deploy to that one with --stack $said, or take it away first (./cleanup.sh --stack $said), or give this one another name"
+	die "the deployment $name is there already, in the stack $said. Deploy to that one with --stack $said, or take it away first (./cleanup.sh --stack $said$whose), or give this one another name"
 fi
 
 # take KIND WHAT ID: what is there and is not the stack's, an earlier deployment has
@@ -330,13 +333,13 @@ if [ -n "$table" ] && there "the table $table" aws dynamodb describe-table --tab
 	read -r arn status <<<"$said"
 	[ "$status" != DELETING ] || die "the table $table is being deleted; run this again when it is gone"
 	there "the tags of the table $table" aws dynamodb list-tags-of-resource --resource-arn "$arn" --query "Tags[?Key=='connectroster:deployment'].Value" --output text || die "the table $table has just gone; run this again"
-	[ "$(tight "$said")" = "$name" ] || die "there is a table $table that is not of the deployment $name: its tag connectroster:deployment says \"$(tight "$said")\". Name another one in store.aws.table. If it is of this deployment, such as one that was restored, say so: aws dynamodb tag-resource --resource-arn $arn --tags Key=connectroster:deployment,Value=$name"
+	[ "$(tight "$said")" = "$name" ] || die "there is a table $table that is not of the deployment $name: its tag connectroster:deployment says \"$(tight "$said")\". Name another one in store.aws.table. If it is of this deployment, such as one that was restored, say so: aws dynamodb tag-resource --resource-arn $arn --tags Key=connectroster:deployment,Value=$name$whose"
 	take table "the table $table with its journal" "$table"
 fi
 secret=connectroster/$name/hook
 if there "the secret $secret" aws secretsmanager describe-secret --secret-id "$secret" --query '[ARN,DeletedDate]' --output text; then
 	read -r arn gone <<<"$said"
-	[ "$gone" = None ] || die "the secret $secret is to be deleted on $gone, and until then there can be no other. Keep it: aws secretsmanager restore-secret --secret-id $secret. Or delete it now: aws secretsmanager delete-secret --secret-id $secret --force-delete-without-recovery"
+	[ "$gone" = None ] || die "the secret $secret is to be deleted on $gone, and until then there can be no other. Keep it: aws secretsmanager restore-secret --secret-id $secret$whose. Or delete it now: aws secretsmanager delete-secret --secret-id $secret --force-delete-without-recovery$whose"
 	take hook-secret "the secret $secret" "$arn"
 fi
 
@@ -350,7 +353,7 @@ for needed in $(named); do
 	[[ $needed != arn:* ]] || IFS=: read -r _ _ _ where _ <<<"$needed"
 	why=$(aws secretsmanager describe-secret --secret-id "$needed" --region "$where" 2>&1 >/dev/null) || true
 	case "$why" in
-	*ResourceNotFoundException*) die "the configuration names the secret $needed, which AWS Secrets Manager does not have in $where, and without it the functions cannot work; nothing was deployed. ./start.sh --okta-key FILE stores the private key as connectroster/$name/okta; others: aws secretsmanager create-secret --region $where --name NAME --secret-string file://FILE" ;;
+	*ResourceNotFoundException*) die "the configuration names the secret $needed, which AWS Secrets Manager does not have in $where, and without it the functions cannot work; nothing was deployed. ./start.sh --okta-key FILE stores the private key as connectroster/$name/okta; others: aws secretsmanager create-secret --name NAME --secret-string file://FILE --region $where${profile:+ --profile $profile}" ;;
 	esac
 done
 
@@ -371,7 +374,7 @@ on() {
 	if ! said=$("${look[@]}" --table-name "$table" --query "$query" --output text 2>/dev/null); then
 		why=$("${look[@]}" --table-name "$table" --query "$query" --output text 2>&1 >/dev/null) || true
 		echo "warning: whether the table $table has $what could not be looked at: $why" >&2
-		echo "Where it has not: $*" >&2
+		echo "Where it has not: $*$whose" >&2
 		return
 	fi
 	read -r said <<<"${said//[[:space:]]/ }"
@@ -379,7 +382,7 @@ on() {
 	echo "The table $table is without $what, which is put on now."
 	why=$("$@" 2>&1 >/dev/null) || {
 		echo "warning: the table $table stays without $what: $why" >&2
-		echo "Whoever may do that: $*" >&2
+		echo "Whoever may do that: $*$whose" >&2
 	}
 }
 case ",$existing," in
@@ -443,12 +446,11 @@ if [ "$setup" = true ]; then
 	bin/connectroster okta setup --config "$config" --url "$url" --yes
 	exit
 fi
-# Whoever types this may have another profile and another region by default.
 cat <<DONE
 
 One step remains, in Okta: its event hook (docs/okta-by-hand.md shows the clicks).
   URL                    $url
   Authentication field   Authorization
-  Authentication secret  aws secretsmanager get-secret-value --secret-id connectroster/$name/hook --query SecretString --output text --region $region${profile:+ --profile $profile}
+  Authentication secret  aws secretsmanager get-secret-value --secret-id connectroster/$name/hook --query SecretString --output text$whose
 Or let it be made by: AWS_REGION=$region ${profile:+AWS_PROFILE=$profile }bin/connectroster okta setup --config $config --url $url
 DONE

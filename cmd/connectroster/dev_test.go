@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,6 +109,41 @@ func TestDevUnderGoRun(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), said[1], "plan", "--socket", said[2]) //nolint:gosec // as dev says
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "There is nothing to do.") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestDevEmptied takes everybody out of the group by what dev says to try next, and what
+// comes of it is what it says.
+func TestDevEmptied(t *testing.T) {
+	t.Parallel()
+	const people = "7" // more than may leave a group on the word of events alone
+	dev, _, _ := playing(t, "Ctrl-C ends it", "--people", people, "--rate", "0")
+	step := regexp.MustCompile(`at once: (.*) waits for you:\n +curl -s -X POST (\S+)\n +\S+ holds --socket (\S+)\n`).FindStringSubmatch(dev.output.String())
+	if step == nil || step[1] != "nobody is suspended, all of it" {
+		t.Fatalf("it says %q of everybody's leaving the group:\n%s", step, dev.output.String())
+	}
+	answer, err := http.Post(step[2], "", nil) //nolint:gosec,noctx // as dev says
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	ask := func(verb string) string {
+		cmd := exec.CommandContext(t.Context(), program(t), verb, "--socket", step[3]) //nolint:gosec // as dev says
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v: %s", verb, err, out)
+		}
+		return string(out)
+	}
+	waiting := regexp.MustCompile(`(?m)^H1 +\S+ \S+ +` + people + ` `)
+	eventually(t, patience, func() error {
+		if out := ask("holds"); !waiting.MatchString(out) {
+			return fmt.Errorf("not all of them wait: %s", out)
+		}
+		return nil
+	})
+	if out := ask("journal"); regexp.MustCompile(`Z +suspend`).MatchString(out) {
+		t.Errorf("somebody is suspended: %s", out)
 	}
 }
 

@@ -289,7 +289,7 @@ Try next, in another terminal:
 `, p.socket, first.Login, program)
 	if !p.options.hookOnly {
 		fmt.Fprintf(s.out, `
-  4. Take everybody out of the group at once: a few are suspended, the rest waits for you:
+  4. Take everybody out of the group at once: nobody is suspended, all of it waits for you:
      curl -s -X POST %s/_sim/groups/%s/empty
      %s holds --socket %s
 `, p.orgURL, p.group, program, p.socket)

@@ -180,6 +180,15 @@ func (e missingError) Error() string { return string(e) }
 
 func (e missingError) Unwrap() error { return reconcile.ErrNotFound }
 
+// ownerlessError says that an agent is of this deployment and nobody's.
+type ownerlessError struct{ agent string }
+
+func (e *ownerlessError) Error() string {
+	return fmt.Sprintf("agent %s is of this deployment, but its tags name no owner; connectroster release %s gives it up", e.agent, e.agent)
+}
+
+func (e *ownerlessError) Unwrap() error { return missingError(e.Error()) }
+
 // resolve finds the Okta ids of people who are named by an id, a login or a
 // username, each once, and what they were called. Whoever is kept here is known
 // without asking Okta: so are those whom Okta has forgotten.
@@ -191,12 +200,14 @@ func (a *App) resolve(ctx context.Context, refs []string) (ids []string, called 
 func resolveBy(ctx context.Context, refs []string, find func(context.Context, string) (string, error)) (ids []string, called map[string]string, err error) {
 	called = map[string]string{}
 	var unknown []string
+	var told []error
 	for _, ref := range refs {
 		id, err := find(ctx, ref)
 		var missing missingError
 		switch {
 		case errors.As(err, &missing):
-			return nil, nil, remedy.Mark("person_unknown", missing)
+			told = append(told, err)
+			continue
 		case errors.Is(err, reconcile.ErrNotFound):
 			unknown = append(unknown, ref)
 			continue
@@ -209,7 +220,10 @@ func resolveBy(ctx context.Context, refs []string, find func(context.Context, st
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, nil, remedy.Mark("person_unknown", &unknownError{unknown})
+		told = append(told, &unknownError{unknown})
+	}
+	if len(told) > 0 {
+		return nil, nil, remedy.Mark("person_unknown", errors.Join(told...))
 	}
 	return ids, called, nil
 }
@@ -239,8 +253,9 @@ func (a *App) findOwner(ctx context.Context, ref string) (string, error) {
 	var owner string
 	var fault error
 	if agentID.MatchString(ref) {
-		if owner, fault = a.ownerOf(ctx, ref); fault == nil {
-			return owner, nil
+		var nobodys *ownerlessError
+		if owner, fault = a.ownerOf(ctx, ref); fault == nil || errors.As(fault, &nobodys) {
+			return owner, fault
 		}
 	}
 	id, err := a.find(ctx, ref)
@@ -253,10 +268,13 @@ func (a *App) findOwner(ctx context.Context, ref string) (string, error) {
 	return a.ownerOf(ctx, ref)
 }
 
-// ownerOf gives the Okta id of the owner of an agent of this deployment.
+// ownerOf gives the Okta id of the owner of an agent of this deployment. Of several
+// instances each may have an agent of that username; if they are not one person's it is
+// nobody's name.
 func (a *App) ownerOf(ctx context.Context, ref string) (string, error) {
 	var faults []error
-	missing := fmt.Sprintf("nobody has the Okta id, the login or the username %q, and no agent has it as its id or its username in Amazon Connect", ref)
+	var found plan.Agent
+	var missing error = missingError(fmt.Sprintf("nobody has the Okta id, the login or the username %q, and no agent has it as its id or its username in Amazon Connect", ref))
 	for _, s := range a.sites {
 		agent, err := s.named(ctx, ref)
 		switch {
@@ -264,17 +282,22 @@ func (a *App) ownerOf(ctx context.Context, ref string) (string, error) {
 		case err != nil:
 			faults = append(faults, about(s.name, fmt.Errorf("look for an agent: %w", err)))
 		case agent.Deployment != a.cfg.Name:
-			missing = fmt.Sprintf("nobody has the Okta id, the login or the username %q, and agent %s, which has it, is not of this deployment", ref, agent.ID)
+			missing = missingError(fmt.Sprintf("nobody has the Okta id, the login or the username %q, and agent %s, which has it, is not of this deployment", ref, agent.ID))
 		case agent.Owner == "":
-			missing = fmt.Sprintf("agent %s is of this deployment, but its tags name no owner; connectroster release %s gives it up", agent.ID, agent.ID)
+			missing = &ownerlessError{agent.ID}
+		case found.Owner == "" || found.Owner == agent.Owner:
+			found = agent
 		default:
-			return agent.Owner, nil
+			return "", missingError(fmt.Sprintf("the agents %s and %s have the username %q, and are of two people, %s and %s: name one of these", found.ID, agent.ID, ref, found.Owner, agent.Owner))
 		}
 	}
-	if len(faults) > 0 {
+	switch {
+	case found.Owner != "":
+		return found.Owner, nil
+	case len(faults) > 0:
 		return "", errors.Join(faults...)
 	}
-	return "", missingError(missing)
+	return "", missing
 }
 
 // named reads the agent that has a UserId, or a username.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -251,7 +252,15 @@ func (a *App) releasable(ctx context.Context, refs []string) (errand, error) {
 			people = append(people, ref)
 		}
 	}
-	ids, called, err := resolveBy(ctx, people, a.findOwner)
+	ids, called, err := resolveBy(ctx, people, func(ctx context.Context, ref string) (string, error) {
+		id, err := a.findOwner(ctx, ref)
+		var nobodys *ownerlessError // that no search shows yet
+		if errors.As(err, &nobodys) {
+			e.ownerless[nobodys.agent] = true
+			return nobodys.agent, nil
+		}
+		return id, err
+	})
 	for _, id := range ids {
 		e.add(id, called[id])
 		if err == nil {
@@ -289,7 +298,8 @@ func entryOf(s *site, agent plan.Agent) reconcile.Known {
 }
 
 // learn makes agents of somebody known that were not, such as one that got their tags by
-// hand since the last sweep. The look reads each of them again.
+// hand since the last sweep. A search lags, and what is written here takes the agent from
+// whomever it is known as, so that they could not lose it any more: it is read itself.
 func (a *App) learn(ctx context.Context, id string, tagged []reconcile.Known) error {
 	if len(tagged) == 0 {
 		return nil
@@ -298,17 +308,29 @@ func (a *App) learn(ctx context.Context, id string, tagged []reconcile.Known) er
 	if err != nil {
 		return err
 	}
-	more := slices.DeleteFunc(slices.Clone(tagged), func(t reconcile.Known) bool {
-		return slices.ContainsFunc(known, func(k reconcile.Known) bool { return k.Instance == t.Instance && k.Agent == t.Agent })
-	})
-	if len(more) == 0 {
-		return nil
+	var more []reconcile.Known
+	for _, t := range tagged {
+		if slices.ContainsFunc(known, func(k reconcile.Known) bool { return entryKey(k) == entryKey(t) }) {
+			continue
+		}
+		s := a.site(t.Instance)
+		agent, err := s.instance.Agent(ctx, t.Agent)
+		switch {
+		case errors.Is(err, reconcile.ErrNotFound):
+		case err != nil:
+			return about(s.name, fmt.Errorf("read agent %s: %w", t.Agent, err))
+		case agent.Owner == id && agent.Deployment == a.cfg.Name:
+			more = append(more, entryOf(s, agent))
+		}
 	}
 	if err := a.backend.Remember(ctx, more...); err != nil {
 		return fmt.Errorf("remember the agents of %s: %w", id, err)
 	}
 	return nil
 }
+
+// entryKey is by what the index tells agents apart.
+func entryKey(k reconcile.Known) [2]string { return [2]string{k.Instance, k.Agent} }
 
 // hasOther reports whether somebody is known to have agents besides some.
 func (a *App) hasOther(ctx context.Context, ref string, some []string) (bool, error) {
@@ -336,7 +358,7 @@ func (e *errand) add(id, name string) {
 // themselves.
 func (a *App) owned(ctx context.Context) (errand, error) {
 	e := errand{names: map[string]string{}, ownerless: map[string]bool{}}
-	tagged := map[string][]reconcile.Known{}
+	fresh := map[[2]string]reconcile.Known{} // what the search shows and is not known as anybody's
 	for _, s := range a.sites {
 		for agent, err := range s.instance.Agents(ctx, nil) {
 			switch {
@@ -348,13 +370,18 @@ func (a *App) owned(ctx context.Context) (errand, error) {
 				e.ownerless[agent.ID] = true
 			default:
 				e.add(agent.Owner, agent.Username)
-				tagged[agent.Owner] = append(tagged[agent.Owner], entryOf(s, agent))
+				k := entryOf(s, agent)
+				fresh[entryKey(k)] = k
 			}
 		}
 	}
-	for id, agents := range tagged {
-		if err := a.learn(ctx, id, agents); err != nil {
+	for _, id := range e.people {
+		agents, err := a.backend.Agents(ctx, id)
+		if err != nil {
 			return e, err
+		}
+		for _, k := range agents {
+			delete(fresh, entryKey(k))
 		}
 	}
 	const page = 1000
@@ -372,12 +399,16 @@ func (a *App) owned(ctx context.Context) (errand, error) {
 			if err != nil {
 				return e, err
 			}
-			if slices.ContainsFunc(agents, func(k reconcile.Known) bool { return !e.ownerless[k.Agent] }) {
-				e.add(row.Person, "")
+			for _, k := range agents {
+				delete(fresh, entryKey(k))
+				if !e.ownerless[k.Agent] {
+					e.add(row.Person, "")
+				}
 			}
 		}
 		if len(rows) < page {
-			return e, nil
+			break
 		}
 	}
+	return e, a.backend.Remember(ctx, slices.Collect(maps.Values(fresh))...)
 }

@@ -121,6 +121,39 @@ func TestOneInstanceDown(t *testing.T) {
 		map[string]string{both.Login: "active", away.Login: "suspended", there.Login: "active", joins.Login: "active"})
 }
 
+// TestNameOfTwo: in each of two instances an agent has the same username, which is the
+// login of nobody any more, and they are not one person's. Nobody's agents are given up by
+// that name, and each person's by their own.
+func TestNameOfTwo(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	one, other := p.hire(1, agentGroup), p.hire(2, usGroup)
+	p.start()
+	p.stands(map[string]string{one.Login: "active"}, map[string]string{other.Login: "active"})
+	for in, owner := range map[*simconnect.Instance]string{p.instance: one.ID, p.second: other.ID} {
+		_, err := in.AddAgent(simconnect.Agent{Username: "once@example.com", IdentityInfo: simconnect.IdentityInfo{FirstName: "Once", LastName: "More"}, Tags: map[string]string{
+			"connectroster:deployment": "test", "connectroster:owner": owner, "connectroster:state": "retired 2026-11-01T00:00:00Z",
+		}})
+		must(t, err)
+	}
+	release := func(name string) (int, string) {
+		t.Helper()
+		return p.call(http.MethodPost, "/v1/release", `{"people": ["`+name+`"]}`)
+	}
+	status, text := release("once@example.com")
+	if status != http.StatusNotFound || !strings.Contains(text, one.ID) || !strings.Contains(text, other.ID) || !strings.Contains(text, "person_unknown") {
+		t.Fatalf("a name of two: %d %s", status, text)
+	}
+	if status, text := p.call(http.MethodGet, "/v1/people/once@example.com/explain", ""); status != http.StatusNotFound || !strings.Contains(text, "of two people") {
+		t.Errorf("a name of two is explained: %d %s", status, text)
+	}
+	p.stands(map[string]string{one.Login: "active", "once@example.com": "retired"}, map[string]string{other.Login: "active", "once@example.com": "retired"})
+	if status, text := release(other.ID); status != http.StatusOK {
+		t.Errorf("the one whose it is: %d %s", status, text)
+	}
+	p.stands(map[string]string{one.Login: "active", "once@example.com": "retired"}, map[string]string{other.Login: "", "once@example.com": ""})
+}
+
 // TestStartWithOneInstanceDown: an instance that cannot be reached when the program
 // starts does not keep it from working on the other.
 func TestStartWithOneInstanceDown(t *testing.T) {

@@ -6,10 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os/user"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -437,4 +440,71 @@ func TestReleaseAndForget(t *testing.T) {
 	if v := wants[app.Verified](w, 200, http.MethodPost, "/v1/journal/verify", w.asJSON(map[string]string{"person": one.ID})); !v.OK || v.Chains != 1 {
 		t.Errorf("verify: %+v", v)
 	}
+}
+
+// TestReleaseByAnOldSearch: an agent that somebody had is another person's by now, and the
+// search does not show that yet. Whoever releases the former one once more does not take it
+// from the other, who can leave as before. And whoever releases everybody releases it.
+func TestReleaseByAnOldSearch(t *testing.T) {
+	t.Parallel()
+	t.Run("a person", func(t *testing.T) {
+		t.Parallel()
+		w, former, owner := byAnOldSearch(t)
+		w.stream("/v1/release", `{"people":["`+former.ID+`"]}`)
+		must(t, w.org.Suspend(owner.ID))
+		w.await("the agent of who left to be suspended", time.Minute, func() bool { return w.states()[owner.ID] == "suspended" })
+	})
+	t.Run("everybody", func(t *testing.T) {
+		t.Parallel()
+		w, _, _ := byAnOldSearch(t)
+		w.stream("/v1/release", `{"all":true}`)
+		if got := w.states(); len(got) != 0 {
+			t.Errorf("agents after the release of everybody: %v", got)
+		}
+	})
+}
+
+// byAnOldSearch is a world in which the search goes on showing an agent as that of its
+// former owner.
+func byAnOldSearch(t *testing.T) (w *world, former, owner simokta.User) {
+	t.Helper()
+	w = syncing(t, setup{})
+	former, owner = w.hire(1, agentGroup), w.hire(2)
+	w.start()
+	w.ready()
+	w.await("the first agent", time.Minute, func() bool { return w.states()[former.ID] == "active" })
+	_, err := w.instance.AddAgent(simconnect.Agent{Username: owner.Login, IdentityInfo: simconnect.IdentityInfo{FirstName: "Zoe", LastName: "Zimt"}, Tags: map[string]string{
+		"connectroster:deployment": "test", "connectroster:owner": former.ID, "connectroster:state": "active",
+	}})
+	must(t, err)
+
+	var mu sync.Mutex
+	told := map[string]*httptest.ResponseRecorder{} // by the question; it is told again once it is kept
+	w.connect.lead(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		mu.Lock()
+		defer mu.Unlock()
+		answer := told[string(body)]
+		if answer == nil {
+			answer = httptest.NewRecorder()
+			w.instance.ServeHTTP(answer, r)
+			if strings.Contains(answer.Body.String(), former.ID) && strings.Contains(r.URL.Path, "search-users") {
+				told[string(body)] = answer
+			}
+		}
+		maps.Copy(out.Header(), answer.Header())
+		out.WriteHeader(answer.Code)
+		_, _ = out.Write(answer.Body.Bytes())
+	}))
+	w.stream("/v1/release", `{"people":["`+former.ID+`"]}`)
+	if got := w.states(); len(got) != 0 {
+		t.Fatalf("agents after the release: %v", got)
+	}
+	w.join(owner)
+	w.stream("/v1/adopt", `{"people":["`+owner.ID+`"]}`)
+	if got := w.states(); len(told) == 0 || got[owner.ID] != "active" {
+		t.Fatalf("agents after the adoption: %v, and %d old answers", got, len(told))
+	}
+	return w, former, owner
 }
