@@ -543,6 +543,31 @@ func (w *world) receive(ctx context.Context, queue string, most int) ([]types.Me
 	return out.Messages, nil
 }
 
+// redrive sends back what queues have put aside, since the workers that got it were
+// killed each time, or too slow. The runbook tells people to do so.
+func (w *world) redrive(queues ...string) {
+	w.t.Helper()
+	for _, queue := range queues {
+		dead := queue + " dead"
+		for {
+			batch := w.received(dead)
+			if len(batch) == 0 {
+				break
+			}
+			w.t.Logf("%d messages of the queue %q go back", len(batch), dead)
+			for _, m := range batch {
+				_, err := w.sqs.SendMessage(w.t.Context(), &sqs.SendMessageInput{
+					QueueUrl: aws.String(w.queues[queue]), MessageBody: m.Body,
+					MessageGroupId: aws.String(m.Attributes["MessageGroupId"]), MessageDeduplicationId: aws.String("again-" + aws.ToString(m.MessageId)),
+				})
+				w.must(err)
+				_, err = w.sqs.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: aws.String(w.queues[dead]), ReceiptHandle: m.ReceiptHandle})
+				w.must(err)
+			}
+		}
+	}
+}
+
 // batchOf makes the event of a batch.
 func batchOf(messages []types.Message) events.SQSEvent {
 	var event events.SQSEvent
@@ -557,11 +582,16 @@ func batchOf(messages []types.Message) events.SQSEvent {
 // poll is one round of the event source: it takes a batch from a queue, has a
 // function work on it and deletes what that did not report as failed.
 func (w *world) poll(f *function, queue string) (messages int, err error) {
-	ctx := w.t.Context()
-	batch, err := w.receive(ctx, queue, 5)
+	batch, err := w.receive(w.t.Context(), queue, 5)
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
+	return w.finish(f, queue, batch)
+}
+
+// finish has a function work on a batch, and deletes what that did not report as failed.
+func (w *world) finish(f *function, queue string, batch []types.Message) (messages int, err error) {
+	ctx := w.t.Context()
 	answer, err := f.invoke(batchOf(batch))
 	if err != nil {
 		return len(batch), err
