@@ -230,14 +230,14 @@ func hookFaults() map[string]fault {
 		"hook lacks events": {after: func(p *patient) {
 			p.dropHook()
 			h := p.addHook(func(h *simokta.HookConfig) { h.Events = []string{"group.user_membership.add"} })
-			p.must(p.org.VerifyHook(p.t.Context(), h.ID))
+			p.verify(h.ID)
 		}, check: "okta hook", state: doctor.Fail, seen: "does not deliver"},
 		"hook filters another group": {after: func(p *patient) {
 			p.dropHook()
 			h := p.addHook(func(h *simokta.HookConfig) {
 				h.Filters = map[string]string{"group.user_membership.add": "event.target.?[type eq 'UserGroup' && id eq '00gAAAAAAAAAAAAAAAAA'].size()>0"}
 			})
-			p.must(p.org.VerifyHook(p.t.Context(), h.ID))
+			p.verify(h.ID)
 		}, check: "okta hook", state: doctor.Fail, seen: "filters by something else"},
 		"hook calls another address": {args: []string{"--url", "http://127.0.0.1:9/hooks/okta"},
 			check: "okta hook", state: doctor.Fail, seen: "calls another address"},

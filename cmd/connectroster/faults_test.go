@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -318,10 +319,7 @@ func TestWrongCredentials(t *testing.T) {
 	daemon := w.started()
 	w.subscribe()
 	w.join(w.hire(1))
-	w.idle()
-	if lost := w.story().lost(); len(lost) > 0 {
-		t.Fatal("the delivery was not acknowledged")
-	}
+	w.taken()
 	eventually(t, patience, func() error {
 		if !strings.Contains(daemon.output.String(), "check the credentials") {
 			return fmt.Errorf("the log does not say what to check")
@@ -342,11 +340,13 @@ func TestConnectAway(t *testing.T) {
 	daemon := w.started()
 	w.subscribe()
 	w.join(w.hire(1))
-	w.idle()
-	if lost := w.story().lost(); len(lost) > 0 {
-		t.Fatal("the delivery was not acknowledged")
-	}
-	says(t, daemon.output.String(), "cannot read the Amazon Connect instance; requests are stored")
+	w.taken()
+	eventually(t, patience, func() error { // what it writes is read beside the test
+		if !strings.Contains(daemon.output.String(), "cannot read the Amazon Connect instance; requests are stored") {
+			return errors.New("the log does not say that Amazon Connect is away")
+		}
+		return nil
+	})
 	w.arrive()
 	w.converge()
 	daemon.stop()
