@@ -58,6 +58,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 
 		"setting": scriptSetting,
 		"hook":    scriptHook,
+		"verify":  scriptVerify,
 		"okta":    scriptOkta,
 		"roster":  scriptRoster,
 		"floor":   scriptFloor,
@@ -95,7 +96,8 @@ func setupScript(env *testscript.Env) error {
 
 // scriptHTTP is: http [-header 'Name: value'] METHOD URL [BODY | @FILE]. The
 // answer becomes the standard output and the status the standard error. A
-// status of 400 or more is a failure. unix:SOCKET:/path asks a Unix socket.
+// status of 400 or more is a failure. unix:SOCKET:/path asks a Unix socket. What
+// the hook of the daemon could not store in time comes again, as from Okta.
 func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	var headers []string
 	for len(args) > 1 && args[0] == "-header" {
@@ -112,6 +114,9 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	status, answer, err := call(args[0], absolute(ts, args[1]), headers, body)
+	for n := 0; n < 20 && err == nil && status == http.StatusServiceUnavailable && strings.HasPrefix(args[1], "http://"+ts.Getenv("HOOK")+"/"); n++ {
+		status, answer, err = call(args[0], absolute(ts, args[1]), headers, body)
+	}
 	if err != nil {
 		ts.Fatalf("%s %s: %v", args[0], args[1], err)
 	}
