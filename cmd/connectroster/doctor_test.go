@@ -44,6 +44,8 @@ func newPatient(t *testing.T, before func(*patient)) *patient {
 	p := &patient{world: newWorld(t, setup{connect: settings})}
 	p.must(os.Chmod(p.dir, 0o700))
 	p.instance.AddDemo()
+	// What a machine that does much else answers late is no fault of the deployment.
+	p.must(p.org.Configure(func(s *simokta.Settings) { s.Timeout = patience }))
 	server, url, err := serveLoopback(t.Context(), "127.0.0.1:0", p.org)
 	p.must(err)
 	t.Cleanup(func() { _ = server.Close() })

@@ -50,12 +50,21 @@ func (s stage) do(method, url string, body, into any) {
 func scriptSetting(ts *testscript.TestScript, neg bool, args []string) {
 	s := stageOf(ts)
 	scriptAwait(ts, false, []string{s.connect + "/_sim/stats", "."})
-	scriptAwait(ts, false, []string{s.okta + "/_sim/stats", "."})
+	scriptUnhurried(ts, false, nil)
 	groups := append([]string{"Amazon Connect Agents"}, args...)
 	for _, g := range groups {
 		s.do(http.MethodPost, s.okta+"/_sim/groups", map[string]string{"name": g}, nil)
 	}
 	s.do(http.MethodPost, s.okta+"/_sim/apps", map[string]any{"label": "Amazon Connect", "groups": groups[:1]}, nil)
+}
+
+// scriptUnhurried is: unhurried. It waits for the simulated Okta, and has it wait for
+// answers of the daemon for a minute. The real one gives up after three seconds, twice,
+// which a machine that does much else may let go by.
+func scriptUnhurried(ts *testscript.TestScript, neg bool, args []string) {
+	s := stageOf(ts)
+	scriptAwait(ts, false, []string{s.okta + "/_sim/stats", "."})
+	s.do(http.MethodPatch, s.okta+"/_sim/settings", map[string]int{"timeoutMs": 60_000}, nil)
 }
 
 // scriptHook is: hook. It waits for the daemon and makes the event hook that

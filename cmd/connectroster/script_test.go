@@ -65,6 +65,8 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"sweep":   scriptSweep,
 		"settled": scriptSettled,
 		"until":   scriptUntil,
+
+		"unhurried": scriptUnhurried,
 	}
 }
 
