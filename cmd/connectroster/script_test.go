@@ -64,6 +64,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"floor":   scriptFloor,
 		"sweep":   scriptSweep,
 		"settled": scriptSettled,
+		"rests":   scriptRests,
 		"until":   scriptUntil,
 
 		"unhurried": scriptUnhurried,
@@ -121,6 +122,9 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if err != nil {
 		ts.Fatalf("%s %s: %v", args[0], args[1], err)
+	}
+	if strings.HasPrefix(args[1], "http://"+ts.Getenv("OKTA")+"/_sim/people") {
+		ts.Setenv(oktaSaid, time.Now().Format(time.RFC3339Nano))
 	}
 	fmt.Fprint(ts.Stdout(), answer)
 	fmt.Fprintf(ts.Stderr(), "%d %s\n", status, http.StatusText(status))
@@ -230,8 +234,8 @@ func scriptSubst(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // scriptRests is: rests. It waits until the daemon has nothing left to do, and has read
-// what Okta's System Log says of the last command "okta", so that what is printed next
-// does not depend on how far it was.
+// what Okta's System Log says of the last command "okta", or of whom the last "http" made
+// there, so that what is printed next does not depend on how far it was.
 func scriptRests(ts *testscript.TestScript, _ bool, _ []string) {
 	said, _ := time.Parse(time.RFC3339Nano, ts.Getenv(oktaSaid))
 	quiet(ts, func(s state) bool {
