@@ -422,10 +422,10 @@ func (a *aviary) hire(n int, change func(*simokta.NewUser)) simokta.User {
 	if change != nil {
 		change(&person)
 	}
+	a.mu.Lock() // whoever looks at the person before their number is known waits for it
+	defer a.mu.Unlock()
 	user, err := a.org.AddUser(person)
 	a.must(err)
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.people[user.ID] = n
 	return user
 }
@@ -643,11 +643,16 @@ func (a *aviary) lives(daemon *child) []simokta.User {
 		a.said(daemon, u.ID)
 	}
 	eventually(a.t, patience, func() error {
-		if n := len(a.instance.Agents()); n < 9 {
-			return fmt.Errorf("%d agents", n)
+		for _, u := range people { // what follows needs the agent of each
+			if live, _ := w.agentsOf(u); len(live) == 0 {
+				return fmt.Errorf("person %s has no agent", u.ID)
+			}
 		}
 		return nil
 	})
+	if n := len(a.instance.Agents()); n < 9 {
+		a.t.Errorf("%d agents", n)
+	}
 	w.must(a.org.Join(people[0].ID, "Connect Queue Sales"))
 	w.must(a.org.Join(people[1].ID, "Connect Home"))
 	w.must(a.org.UpdateProfile(people[2].ID, map[string]any{"lastName": "Kanarirenamed", "email": "kanarirenamed@kanaridomain.example"}))

@@ -69,7 +69,6 @@ func TestConcepts(t *testing.T) {
 	commands := scriptCommands()
 	commands["shows"] = p.shows
 	commands["route"] = scriptRoute
-	commands["rests"] = scriptRests
 	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: setupScript, Cmds: commands})
 }
 

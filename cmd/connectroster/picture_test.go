@@ -365,7 +365,6 @@ func picture(name, title, about string, s *screen) error {
 func TestPictures(t *testing.T) {
 	t.Parallel()
 	commands := scriptCommands()
-	commands["rests"] = scriptRests
 	commands["picture"] = scriptPicture
 	testscript.Run(t, testscript.Params{Dir: filepath.Join(root, "testdata", "pictures"), RequireExplicitExec: true, Setup: setupScript, Cmds: commands})
 }

@@ -38,6 +38,7 @@ func TestQuickstart(t *testing.T) {
 	page := strings.NewReplacer("127.0.0.1:8081", addresses[0], "127.0.0.1:8082", addresses[1], "127.0.0.1:8080", addresses[2],
 		"simulate connect >", "simulate connect --listen "+addresses[0]+" >", "simulate okta >", "simulate okta --listen "+addresses[1]+" >",
 		"connectroster serve", fmt.Sprintf("printf 'listen: %s\\nadmin_listen: %s\\n' >> connectroster.yaml; connectroster serve", addresses[2], addresses[3]),
+		"connectroster okta setup", untilSwept+"\nconnectroster okta setup",
 	).Replace(pageText(t, "docs/quickstart.md"))
 	if typed, shown := openShell(t).play(page); typed < 8 || shown < 5 {
 		t.Errorf("typed %d blocks and compared %d: is the test still able to see them?", typed, shown)

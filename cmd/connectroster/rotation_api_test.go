@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,12 +55,12 @@ func (r *rotation) play() {
 	r.subscribe()
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
-	sent, joined := 0, 0
+	var sent, joined atomic.Int64
 	load.Go(func() {
 		hook := client(t, patience)
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
-		for ; ; sent++ {
+		for ; ; sent.Add(1) {
 			select {
 			case <-ctx.Done():
 				return
@@ -68,8 +69,8 @@ func (r *rotation) play() {
 			if status, err := r.deliver(t.Context(), hook, delivery(arrival(1<<20))); err != nil || status != http.StatusNoContent {
 				t.Errorf("a delivery was answered %d, %v", status, err)
 			}
-			if sent%5 == 0 {
-				user, err := r.org.AddUser(simokta.NewUser{Login: fmt.Sprintf("person%d@example.com", joined), FirstName: "First", LastName: "Last"})
+			if sent.Load()%5 == 0 {
+				user, err := r.org.AddUser(simokta.NewUser{Login: fmt.Sprintf("person%d@example.com", joined.Load()), FirstName: "First", LastName: "Last"})
 				if err == nil {
 					err = r.org.Join(user.ID, r.group.ID)
 				}
@@ -77,7 +78,7 @@ func (r *rotation) play() {
 					t.Error(err)
 					return
 				}
-				joined++
+				joined.Add(1)
 			}
 		}
 	})
@@ -87,8 +88,8 @@ func (r *rotation) play() {
 	r.replace()
 	eventually(t, patience, func() error { return r.witness.has("second") })
 	eventually(t, patience, func() error { // a call that was under way, or a token that ends by itself
-		if quiet := r.witness.quiet("first"); quiet < 10*time.Second {
-			return fmt.Errorf("the old one was used %s ago", quiet)
+		if quiet, calls := r.witness.quiet("first"); quiet < 10*time.Second || calls < 20 {
+			return fmt.Errorf("the old one was used %s and %d calls ago", quiet, calls)
 		}
 		return nil
 	})
@@ -103,12 +104,18 @@ func (r *rotation) play() {
 		}
 		return nil
 	})
+	eventually(t, patience, func() error { // a busy machine sends few
+		if sent.Load() < 100 || joined.Load() < 20 {
+			return fmt.Errorf("only %d deliveries and %d people, so this shows little", sent.Load(), joined.Load())
+		}
+		return nil
+	})
 	stop()
 	load.Wait()
-	r.idle()
+	r.taken()
 	eventually(t, patience, func() error {
-		if n := len(r.instance.Agents()); n < joined {
-			return fmt.Errorf("%d agents for %d people", n, joined)
+		if n := int64(len(r.instance.Agents())); n < joined.Load() {
+			return fmt.Errorf("%d agents for %d people", n, joined.Load())
 		}
 		return nil
 	})
@@ -121,10 +128,7 @@ func (r *rotation) play() {
 		t.Errorf("%d calls came with what is no longer valid", n)
 	}
 	r.daemon.stop() // it is the same process
-	if sent < 100 || joined < 20 {
-		t.Errorf("only %d deliveries and %d people, so this shows little", sent, joined)
-	}
-	t.Logf("%d deliveries and %d people, none refused", sent, joined)
+	t.Logf("%d deliveries and %d people, none refused", sent.Load(), joined.Load())
 }
 
 func (w *world) metrics() string {
@@ -154,6 +158,8 @@ type witness struct {
 	mu      sync.Mutex
 	last    map[string]time.Time
 	calls   map[string]int
+	all     int            // calls of anybody
+	at      map[string]int // how many there were at the last call
 	retired map[string]bool
 	refused int
 }
@@ -167,9 +173,10 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	who := w.who(r, body)
 	w.mu.Lock()
 	if w.last == nil {
-		w.last, w.calls, w.retired = map[string]time.Time{}, map[string]int{}, map[string]bool{}
+		w.last, w.calls, w.at, w.retired = map[string]time.Time{}, map[string]int{}, map[string]int{}, map[string]bool{}
 	}
-	w.last[who] = time.Now()
+	w.all++
+	w.last[who], w.at[who] = time.Now(), w.all
 	w.calls[who]++
 	refuse := w.retired[who]
 	if refuse {
@@ -196,11 +203,12 @@ func (w *witness) count(who string) int {
 	return w.calls[who]
 }
 
-// quiet is how long there was no call.
-func (w *witness) quiet(who string) time.Duration {
+// quiet is how long there was no call, and how many others came meanwhile: on a machine
+// that stands still there is none of anybody.
+func (w *witness) quiet(who string) (time.Duration, int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return time.Since(w.last[who])
+	return time.Since(w.last[who]), w.all - w.at[who]
 }
 
 func (w *witness) refuse(who string) {

@@ -58,12 +58,16 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 
 		"setting": scriptSetting,
 		"hook":    scriptHook,
+		"verify":  scriptVerify,
 		"okta":    scriptOkta,
 		"roster":  scriptRoster,
 		"floor":   scriptFloor,
 		"sweep":   scriptSweep,
 		"settled": scriptSettled,
+		"rests":   scriptRests,
 		"until":   scriptUntil,
+
+		"unhurried": scriptUnhurried,
 	}
 }
 
@@ -95,7 +99,8 @@ func setupScript(env *testscript.Env) error {
 
 // scriptHTTP is: http [-header 'Name: value'] METHOD URL [BODY | @FILE]. The
 // answer becomes the standard output and the status the standard error. A
-// status of 400 or more is a failure. unix:SOCKET:/path asks a Unix socket.
+// status of 400 or more is a failure. unix:SOCKET:/path asks a Unix socket. What
+// the hook of the daemon could not store in time comes again, as from Okta.
 func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	var headers []string
 	for len(args) > 1 && args[0] == "-header" {
@@ -112,8 +117,14 @@ func scriptHTTP(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	status, answer, err := call(args[0], absolute(ts, args[1]), headers, body)
+	for n := 0; n < 20 && err == nil && status == http.StatusServiceUnavailable && strings.HasPrefix(args[1], "http://"+ts.Getenv("HOOK")+"/"); n++ {
+		status, answer, err = call(args[0], absolute(ts, args[1]), headers, body)
+	}
 	if err != nil {
 		ts.Fatalf("%s %s: %v", args[0], args[1], err)
+	}
+	if strings.HasPrefix(args[1], "http://"+ts.Getenv("OKTA")+"/_sim/people") {
+		ts.Setenv(oktaSaid, time.Now().Format(time.RFC3339Nano))
 	}
 	fmt.Fprint(ts.Stdout(), answer)
 	fmt.Fprintf(ts.Stderr(), "%d %s\n", status, http.StatusText(status))
@@ -223,8 +234,8 @@ func scriptSubst(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // scriptRests is: rests. It waits until the daemon has nothing left to do, and has read
-// what Okta's System Log says of the last command "okta", so that what is printed next
-// does not depend on how far it was.
+// what Okta's System Log says of the last command "okta", or of whom the last "http" made
+// there, so that what is printed next does not depend on how far it was.
 func scriptRests(ts *testscript.TestScript, _ bool, _ []string) {
 	said, _ := time.Parse(time.RFC3339Nano, ts.Getenv(oktaSaid))
 	quiet(ts, func(s state) bool {
