@@ -157,7 +157,9 @@ func (a arriving) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		end()
 	})
-	resp, err := a.RoundTripper.RoundTrip(r.WithContext(ctx))
+	patient := r.WithContext(ctx)
+	patient.Cancel = nil //nolint:staticcheck // an http.Client with a Timeout sets it
+	resp, err := a.RoundTripper.RoundTrip(patient)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = r.Context().Err()
