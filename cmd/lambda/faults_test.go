@@ -155,19 +155,38 @@ func TestSlowConnect(t *testing.T) {
 	if _, err := w.work.invoke(batchOf(nil)); err != nil {
 		t.Fatal(err)
 	}
-	u := w.hire(1)
-	w.idle()
-	w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
-	w.work.timeout = 8 * time.Second
-	if n, err := w.poll(w.work, "people"); err != nil || n != 1 {
-		t.Fatalf("%d messages ended with %v", n, err)
+	play := func(u simokta.User) error {
+		w.idle()
+		w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
+		defer w.instance.ClearFaults()
+		w.work.timeout = 8 * time.Second
+		defer func() { w.work.timeout = time.Minute }()
+		if n, err := w.poll(w.work, "people"); err != nil || n == 0 {
+			return fmt.Errorf("%d messages ended with %v", n, err)
+		}
+		rows, err := w.store.People(t.Context(), reconcile.WaitingQuery{Person: u.ID})
+		if err != nil || len(rows) != 1 || rows[0].Attempts != 1 || rows[0].State == reconcile.StateWorking {
+			return fmt.Errorf("after a look that took too long the row is %+v (%v), want one attempt", rows, err)
+		}
+		return nil
 	}
-	w.work.timeout = time.Minute
-	rows, err := w.store.People(t.Context(), reconcile.WaitingQuery{Person: u.ID})
-	if err != nil || len(rows) != 1 || rows[0].Attempts != 1 || rows[0].State == reconcile.StateWorking {
-		t.Errorf("after a look that took too long the row is %+v (%v), want one attempt", rows, err)
+	// Two seconds are left for putting in order what was begun, and a busy machine may
+	// need more; not three times in a row.
+	for try := range 3 {
+		u := w.hire(try)
+		wrong := play(u)
+		w.mends(w.work, func() error { return errors.Join(w.employed(u), w.finished()) })
+		if wrong == nil {
+			return
+		}
+		t.Logf("person %s: %v", u.ID, wrong)
+		// A process that knows the profiles does not ask for them.
+		w.work.kill()
+		if _, err := w.work.invoke(batchOf(nil)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	w.mends(w.work, func() error { return errors.Join(w.employed(u), w.finished()) })
+	t.Error("thrice a look that took too long did not end in order")
 }
 
 // line is a line between a function and a service.
@@ -240,7 +259,7 @@ func TestThaw(t *testing.T) {
 		}
 		u := w.hire(n)
 		w.idle()
-		if messages, err := w.poll(work, "people"); err != nil || messages != 1 {
+		if messages, err := w.poll(work, "people"); err != nil || messages == 0 { // one comes for each time that Okta delivers
 			t.Fatalf("%d messages ended with %v", messages, err)
 		}
 		w.must(w.employed(u))
@@ -453,6 +472,10 @@ func TestPoison(t *testing.T) {
 	}
 	eventually(t, patience, func() error {
 		_, err := w.poll(w.work, "people")
+		if backlog, failed := w.store.Backlog(t.Context()); failed == nil && backlog.Due+backlog.Working == 0 && backlog.Waiting > 0 {
+			_, failed = w.wake.invoke(map[string]any{}) // of whom a look has failed no message tells
+			err = errors.Join(err, failed)
+		}
 		return errors.Join(err, w.employed(u, v), w.finished())
 	})
 	if n := w.created(); n != 2 {
@@ -476,6 +499,7 @@ func TestGivenUp(t *testing.T) {
 		}
 		return err
 	})
+	w.scheduled(w.wake) // it may have become one since
 	if m := w.metrics(w.wake); m["dead_letters"] < 1 {
 		t.Errorf("the metrics say %v", m)
 	}

@@ -292,7 +292,7 @@ func (w *world) simulate(s setup) {
 	w.org, err = simokta.New(simokta.Config{AllowHTTP: true, Now: distinct(), Tokens: []string{apiToken, nextToken}})
 	w.must(err)
 	w.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := w.org.Close(ctx); err != nil {
 			w.t.Error(err)
