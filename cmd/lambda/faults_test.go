@@ -124,9 +124,7 @@ func TestTimeout(t *testing.T) {
 	w := newWorld(t, setup{})
 	w.subscribe("/hooks/okta")
 	slow := w.function("work")
-	if _, err := slow.invoke(batchOf(nil)); err != nil { // the cold start is another matter
-		t.Fatal(err)
-	}
+	w.warm(slow) // the cold start is another matter
 	u := w.hire(1)
 	w.idle()
 	slow.timeout = 3 * time.Second
@@ -152,9 +150,7 @@ func TestSlowConnect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	w.subscribe("/hooks/okta")
-	if _, err := w.work.invoke(batchOf(nil)); err != nil {
-		t.Fatal(err)
-	}
+	w.warm(w.work)
 	play := func(u simokta.User) error {
 		w.idle()
 		w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
@@ -182,9 +178,7 @@ func TestSlowConnect(t *testing.T) {
 		t.Logf("person %s: %v", u.ID, wrong)
 		// A process that knows the profiles does not ask for them.
 		w.work.kill()
-		if _, err := w.work.invoke(batchOf(nil)); err != nil {
-			t.Fatal(err)
-		}
+		w.warm(w.work)
 	}
 	t.Error("thrice a look that took too long did not end in order")
 }
@@ -252,6 +246,7 @@ func TestThaw(t *testing.T) {
 		}
 	}
 	work := w.function("work", "AWS_ENDPOINT_URL_CONNECT="+connect.url)
+	w.warm(work)
 	for n := range 2 {
 		if n > 0 {
 			connect.epoch.Add(1)
@@ -279,6 +274,7 @@ func TestTermination(t *testing.T) {
 	w.idle()
 	w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
 	doomed := w.function("work")
+	w.warm(doomed)
 	batch := w.received("people")
 	ended := make(chan error, 1)
 	go func() {
@@ -333,6 +329,7 @@ func TestRedelivery(t *testing.T) {
 	w.subscribe("/hooks/okta")
 	people := []simokta.User{w.hire(1), w.hire(2), w.hire(3)}
 	w.idle()
+	w.warm(w.work)
 	var seen []types.Message
 	for {
 		batch := w.received("people")
@@ -433,9 +430,7 @@ func TestPoison(t *testing.T) {
 	w.idle()
 	_, err := w.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(w.queues["people"]), MessageBody: aws.String("poison"), MessageGroupId: aws.String("x"), MessageDeduplicationId: aws.String("x")})
 	w.must(err)
-	if _, err := w.work.invoke(batchOf(nil)); err != nil {
-		t.Fatal(err)
-	}
+	w.warm(w.work)
 	// The store answers about nobody; in fact, about one of the two at least.
 	w.between.breaks(func(call string) int {
 		if strings.HasPrefix(call, "DynamoDB") {
@@ -693,9 +688,7 @@ func TestWokenWithoutMessages(t *testing.T) {
 func TestPartialBatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	if _, err := w.work.invoke(batchOf(nil)); err != nil {
-		t.Fatal(err)
-	}
+	w.warm(w.work)
 	for subset := range 20 {
 		var event events.SQSEvent
 		var want []string
