@@ -124,9 +124,7 @@ func TestTimeout(t *testing.T) {
 	w := newWorld(t, setup{})
 	w.subscribe("/hooks/okta")
 	slow := w.function("work")
-	if _, err := slow.invoke(batchOf(nil)); err != nil { // the cold start is another matter
-		t.Fatal(err)
-	}
+	w.warm(slow) // the cold start is another matter
 	u := w.hire(1)
 	w.idle()
 	slow.timeout = 3 * time.Second
@@ -152,22 +150,37 @@ func TestSlowConnect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
 	w.subscribe("/hooks/okta")
-	if _, err := w.work.invoke(batchOf(nil)); err != nil {
-		t.Fatal(err)
+	w.warm(w.work)
+	play := func(u simokta.User) error {
+		w.idle()
+		w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
+		defer w.instance.ClearFaults()
+		w.work.timeout = 8 * time.Second
+		defer func() { w.work.timeout = time.Minute }()
+		if n, err := w.poll(w.work, "people"); err != nil || n == 0 {
+			return fmt.Errorf("%d messages ended with %v", n, err)
+		}
+		rows, err := w.store.People(t.Context(), reconcile.WaitingQuery{Person: u.ID})
+		if err != nil || len(rows) != 1 || rows[0].Attempts != 1 || rows[0].State == reconcile.StateWorking {
+			return fmt.Errorf("after a look that took too long the row is %+v (%v), want one attempt", rows, err)
+		}
+		return nil
 	}
-	u := w.hire(1)
-	w.idle()
-	w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
-	w.work.timeout = 8 * time.Second
-	if n, err := w.poll(w.work, "people"); err != nil || n != 1 {
-		t.Fatalf("%d messages ended with %v", n, err)
+	// Two seconds are left for putting in order what was begun, and a busy machine may
+	// need more; not three times in a row.
+	for try := range 3 {
+		u := w.hire(try)
+		wrong := play(u)
+		w.mends(w.work, func() error { return errors.Join(w.employed(u), w.finished()) })
+		if wrong == nil {
+			return
+		}
+		t.Logf("person %s: %v", u.ID, wrong)
+		// A process that knows the profiles does not ask for them.
+		w.work.kill()
+		w.warm(w.work)
 	}
-	w.work.timeout = time.Minute
-	rows, err := w.store.People(t.Context(), reconcile.WaitingQuery{Person: u.ID})
-	if err != nil || len(rows) != 1 || rows[0].Attempts != 1 || rows[0].State == reconcile.StateWorking {
-		t.Errorf("after a look that took too long the row is %+v (%v), want one attempt", rows, err)
-	}
-	w.mends(w.work, func() error { return errors.Join(w.employed(u), w.finished()) })
+	t.Error("thrice a look that took too long did not end in order")
 }
 
 // line is a line between a function and a service.
@@ -233,6 +246,7 @@ func TestThaw(t *testing.T) {
 		}
 	}
 	work := w.function("work", "AWS_ENDPOINT_URL_CONNECT="+connect.url)
+	w.warm(work)
 	for n := range 2 {
 		if n > 0 {
 			connect.epoch.Add(1)
@@ -240,7 +254,7 @@ func TestThaw(t *testing.T) {
 		}
 		u := w.hire(n)
 		w.idle()
-		if messages, err := w.poll(work, "people"); err != nil || messages != 1 {
+		if messages, err := w.poll(work, "people"); err != nil || messages == 0 { // one comes for each time that Okta delivers
 			t.Fatalf("%d messages ended with %v", messages, err)
 		}
 		w.must(w.employed(u))
@@ -260,6 +274,7 @@ func TestTermination(t *testing.T) {
 	w.idle()
 	w.must(w.instance.AddFaults(simconnect.Fault{Operation: "ListRoutingProfiles", Kind: "delay", Delay: time.Minute}))
 	doomed := w.function("work")
+	w.warm(doomed)
 	batch := w.received("people")
 	ended := make(chan error, 1)
 	go func() {
@@ -314,6 +329,7 @@ func TestRedelivery(t *testing.T) {
 	w.subscribe("/hooks/okta")
 	people := []simokta.User{w.hire(1), w.hire(2), w.hire(3)}
 	w.idle()
+	w.warm(w.work)
 	var seen []types.Message
 	for {
 		batch := w.received("people")
@@ -414,9 +430,7 @@ func TestPoison(t *testing.T) {
 	w.idle()
 	_, err := w.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(w.queues["people"]), MessageBody: aws.String("poison"), MessageGroupId: aws.String("x"), MessageDeduplicationId: aws.String("x")})
 	w.must(err)
-	if _, err := w.work.invoke(batchOf(nil)); err != nil {
-		t.Fatal(err)
-	}
+	w.warm(w.work)
 	// The store answers about nobody; in fact, about one of the two at least.
 	w.between.breaks(func(call string) int {
 		if strings.HasPrefix(call, "DynamoDB") {
@@ -453,6 +467,10 @@ func TestPoison(t *testing.T) {
 	}
 	eventually(t, patience, func() error {
 		_, err := w.poll(w.work, "people")
+		if backlog, failed := w.store.Backlog(t.Context()); failed == nil && backlog.Due+backlog.Working == 0 && backlog.Waiting > 0 {
+			_, failed = w.wake.invoke(map[string]any{}) // of whom a look has failed no message tells
+			err = errors.Join(err, failed)
+		}
 		return errors.Join(err, w.employed(u, v), w.finished())
 	})
 	if n := w.created(); n != 2 {
@@ -476,6 +494,7 @@ func TestGivenUp(t *testing.T) {
 		}
 		return err
 	})
+	w.scheduled(w.wake) // it may have become one since
 	if m := w.metrics(w.wake); m["dead_letters"] < 1 {
 		t.Errorf("the metrics say %v", m)
 	}
@@ -669,9 +688,7 @@ func TestWokenWithoutMessages(t *testing.T) {
 func TestPartialBatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{})
-	if _, err := w.work.invoke(batchOf(nil)); err != nil {
-		t.Fatal(err)
-	}
+	w.warm(w.work)
 	for subset := range 20 {
 		var event events.SQSEvent
 		var want []string

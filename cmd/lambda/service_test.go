@@ -190,6 +190,7 @@ func (f *function) start() *process {
 		_ = p.cmd.Wait() // how it ended is in the ProcessState
 		close(p.ended)
 	}()
+	go weather.gusts(p)
 	f.process = p
 	return p
 }

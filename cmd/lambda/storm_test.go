@@ -7,13 +7,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
 // storm makes the services of AWS slow at random, as they are where much else runs on
 // the machine: so many of a thousand calls take up to four seconds, which is more than
 // anybody waits. Half of them are late, and half are done at once and answered late.
-// The variable CONNECTROSTER_STORM sets it, to find tests that rely on the weather.
+// In so many of a thousand tenths of a second each function is stopped for as long. The
+// variable CONNECTROSTER_STORM sets it, to find tests that rely on the weather.
 type storm int
 
 var weather = func() storm {
@@ -43,5 +45,24 @@ func (s storm) slow(w http.ResponseWriter, r *http.Request) (to http.ResponseWri
 		maps.Copy(w.Header(), answer.Header())
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes())
+	}
+}
+
+// gusts stops a process now and then, until it has ended.
+func (s storm) gusts(p *process) {
+	if s <= 0 {
+		return
+	}
+	wait := func(most time.Duration) {
+		select {
+		case <-p.ended:
+		case <-time.After(rand.N(most)):
+		}
+	}
+	for p.alive() {
+		wait(200 * time.Second / time.Duration(s))
+		_ = p.cmd.Process.Signal(syscall.SIGSTOP) // it may be over already
+		wait(4 * time.Second)
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
 	}
 }

@@ -38,6 +38,8 @@ func TestRestartWithRefusedCursor(t *testing.T) {
 			w.start()
 			w.converges(30 * time.Second)
 			w.await("the place to be kept again", caught, func() bool { return !w.status().CatchUp.Last.IsZero() })
+			w.swept(began)
+			w.await("a line about the gap", 30*time.Second, func() bool { return w.log.count("ERROR", "the place in Okta's System Log was lost") > 0 })
 
 			refused, err := url.Parse(w.okta.calls(http.MethodGet, "/api/v1/logs")[reads].url)
 			must(t, err)

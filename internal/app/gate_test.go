@@ -69,6 +69,13 @@ func (g *gate) lead(next http.Handler) {
 	g.next = next
 }
 
+// still lets no call come while something is done.
+func (g *gate) still(do func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	do()
+}
+
 // answer answers every call with a status, until that is 0.
 func (g *gate) answer(status int) {
 	g.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"connectroster/internal/reconcile"
+	simokta "connectroster/internal/sim/okta"
 )
 
 // TestStrangersWait: those who leave go before those who join, and so do not
@@ -37,7 +38,9 @@ func TestStrangersWait(t *testing.T) {
 		}
 	}
 	w.next() // the log is read to its end, so that it tells of nothing old
+	w.breaks(simokta.Fault{Endpoint: "GET /api/v1/logs", Times: -1})
 	leave(0, reconcile.TriggerHook)
+	w.org.ClearFaults()
 	w.drops(1)
 	leave(1, reconcile.TriggerLog)
 	w.stop()

@@ -98,19 +98,21 @@ type Config struct {
 // Store is a table and its queues. It is safe for concurrent use, by any number
 // of processes.
 type Store struct {
-	space    string
-	table    string
-	db       table
-	http     *http.Client
-	log      *slog.Logger
-	clock    func() time.Time
-	skew     time.Duration
-	timeout  time.Duration
-	wake     chan struct{}
-	queues   *queues // nil: no messages are sent
-	ready    readiness
-	pace     *rate.Limiter // of rows that no hook waits for
-	identity identity
+	space   string
+	table   string
+	db      table
+	http    *http.Client
+	log     *slog.Logger
+	clock   func() time.Time
+	skew    time.Duration
+	timeout time.Duration
+	wake    chan struct{}
+	queues  *queues // nil: no messages are sent
+	// announcing is announceFor, but for tests of what is sent however busy a machine is.
+	announcing time.Duration
+	ready      readiness
+	pace       *rate.Limiter // of rows that no hook waits for
+	identity   identity
 
 	guarding turn // one change of the guard's books at a time, and one of the journal
 	writing  turn
@@ -159,7 +161,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		pace:  rate.NewLimiter(paceRows, pieceRows),
-		space: c.Space, table: c.Table, log: c.Log, clock: c.Now, skew: c.Skew, timeout: c.Timeout,
+		space: c.Space, table: c.Table, log: c.Log, clock: c.Now, skew: c.Skew, timeout: c.Timeout, announcing: announceFor,
 		wake: make(chan struct{}, 1), ready: newReadiness(c.ProbeEvery), claims: map[string]*person{},
 		guarding: newTurn(), writing: newTurn(), identity: identity{turn: newTurn()},
 	}

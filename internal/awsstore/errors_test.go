@@ -86,7 +86,7 @@ func TestQueuesThatCannotBeAsked(t *testing.T) {
 	store, err := Open(t.Context(), Config{
 		Table: "roster", Region: "eu-central-1", Queue: "roster.fifo", LeaversQueue: "roster-leavers.fifo",
 		Endpoint: server.URL, AllowLoopback: true, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		Log: slog.New(slog.DiscardHandler), Timeout: 5 * time.Second, Attempt: 5 * time.Second,
+		Log: slog.New(slog.DiscardHandler), Timeout: time.Minute, Attempt: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func (s *Store) announce(ctx context.Context, rows []*person) {
 	if s.queues == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, announceFor)
+	ctx, cancel := context.WithTimeout(ctx, s.announcing)
 	defer cancel()
 	rows = slices.DeleteFunc(slices.Clone(rows), func(p *person) bool { return p.State != reconcile.StateDue })
 	sent, err := s.send(ctx, rows, "")

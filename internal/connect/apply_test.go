@@ -116,7 +116,10 @@ func TestCreateUnknownOutcome(t *testing.T) {
 				w.fault(t, f)
 				creator := w.Instance
 				if f.Kind == simconnect.FaultDelay {
-					creator = w.another(t, func(c *Config) { c.Timeout = 200 * time.Millisecond })
+					come := func() bool { return w.sim.Faults()[0].Struck > 0 && (!commit || len(w.sim.Ledger()) > 0) }
+					creator = w.another(t, func(c *Config) {
+						c.Timeout, c.HTTPClient = 100*time.Millisecond, &http.Client{Transport: arriving{http.DefaultTransport, come}}
+					})
 				}
 				_, err := creator.Apply(t.Context(), w.creation("00u1", "ana"))
 				if class(err) != "unknown" {
@@ -208,11 +211,13 @@ func TestCreateThrottled(t *testing.T) {
 				s.Limits = map[string]simconnect.Limit{"CreateUser": {Rate: 0.001, Burst: 1}}
 				s.ThrottleCode = code
 			}, nil)
+			clocks := &twoClocks{day: time.Now()} // which stand still, or a busy machine would let the pause go by
+			w.limiter("CreateUser").watch.read = func() (time.Time, time.Duration) { return clocks.day, clocks.process }
 			w.mustCreate(t, "00u1", "ana")
 			if _, err := w.Apply(t.Context(), w.creation("00u2", "ben")); class(err) != "after 1s" {
 				t.Errorf("class %s: %v", class(err), err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
 			defer cancel()
 			_, err := w.Apply(ctx, w.creation("00u3", "cem"))
 			if wait, ok := reconcile.AsAfter(err); !ok || wait <= 0 || wait > time.Second {

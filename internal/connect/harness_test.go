@@ -1,13 +1,17 @@
 package connect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"go.uber.org/goleak"
@@ -133,6 +137,42 @@ func (w *world) fault(t testing.TB, f simconnect.Fault) {
 	if err := w.sim.AddFaults(f); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// arriving is a transport that ends a call whose time is over only when it has come: on a
+// busy machine that may last longer.
+type arriving struct {
+	http.RoundTripper
+	come func() bool
+}
+
+func (a arriving) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, end := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer end()
+	context.AfterFunc(r.Context(), func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for !a.come() && ctx.Err() == nil {
+			<-tick.C
+		}
+		end()
+	})
+	patient := r.WithContext(ctx)
+	patient.Cancel = nil //nolint:staticcheck // an http.Client with a Timeout sets it
+	resp, err := a.RoundTripper.RoundTrip(patient)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = r.Context().Err()
+		}
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
 }
 
 // tally keeps what Observe was told.

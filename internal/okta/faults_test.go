@@ -21,6 +21,7 @@ import (
 type apiFault struct {
 	name  string
 	do    func(w http.ResponseWriter, r *http.Request, l *apiList) bool
+	hangs bool // in place of do
 	short bool // the page is sound, but lacks rows
 	ends  bool // and looks like the last one
 }
@@ -77,10 +78,7 @@ func apiFaults(t *testing.T) []apiFault {
 		{name: "410", do: status(410, "application/json", fault)},
 		{name: "429", do: status(429, "application/json", `{"errorCode":"E0000047"}`)},
 		{name: "500", do: status(500, "application/json", `{"errorCode":"E0000009"}`)},
-		{name: "timeout", do: func(_ http.ResponseWriter, r *http.Request, _ *apiList) bool {
-			<-r.Context().Done()
-			return true
-		}},
+		{name: "timeout", hangs: true},
 		{name: "wrong org", do: alter(func(l *apiList) { l.self = "https://other.okta.com/api/v1/" + l.path })},
 		{name: "gzip bomb", do: func(w http.ResponseWriter, _ *http.Request, _ *apiList) bool {
 			w.Header().Set("Content-Encoding", "gzip")
@@ -125,18 +123,29 @@ func spoiled(t *testing.T, fault apiFault, path string, page int) (*apiOrg, *okt
 	}
 	o := newAPIOrg(t, members, 1000, 50)
 	var hits atomic.Int64
+	hung := make(chan struct{})
+	hang := sync.OnceFunc(func() { close(hung) })
 	o.spoil = func(w http.ResponseWriter, r *http.Request, l *apiList) bool {
 		if l.path != path || l.number != page {
 			return false
 		}
 		hits.Add(1)
+		if fault.hangs {
+			hang()
+			<-r.Context().Done()
+			return true
+		}
 		return fault.do(w, r, l)
 	}
-	return o, newAPIClient(t, o.server.URL, func(c *okta.ClientConfig) {
-		if fault.name == "timeout" {
-			c.Timeout = 500 * time.Millisecond
+	client := newAPIClient(t, o.server.URL, func(c *okta.ClientConfig) {
+		if fault.hangs {
+			c.Timeout = 100 * time.Millisecond
 		}
-	}), &hits
+	})
+	if fault.hangs {
+		client.BePatient(hung)
+	}
+	return o, client, &hits
 }
 
 // No read fault makes a list of people shorter: it ends in an error before

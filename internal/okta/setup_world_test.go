@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -45,6 +46,9 @@ type setupWorld struct {
 func newSetupWorld(t *testing.T, config sim.Config) *setupWorld {
 	t.Helper()
 	config.AllowHTTP, config.Tokens = true, []string{apiToken}
+	if config.Settings.Timeout == 0 {
+		config.Settings.Timeout = time.Minute // a busy machine may answer later than Okta waits for
+	}
 	org, err := sim.New(config)
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,11 @@ func newLife(t *testing.T, adapt ...func(*connect.Config)) *rig {
 	s.Personas["parked"] = plan.Persona{Values: plan.Values{RoutingProfile: plan.Literal("Parked"), SecurityProfiles: []string{"No permissions"}}}
 	s.Rules = []plan.Rule{rule(salesID, "sales"), rule(groupID, "agent")}
 	s.Leavers = plan.Leavers{SuspendAs: map[string]string{"": "parked"}, DeleteAfter: 7 * day}
-	r.config.Notify = func(n reconcile.Notice) { r.notices = append(r.notices, n) }
+	r.config.Notify = func(n reconcile.Notice) {
+		r.mu.Lock() // there may be two engines
+		defer r.mu.Unlock()
+		r.notices = append(r.notices, n)
+	}
 	r.restart()
 	r.sweep()
 	return r

@@ -38,6 +38,7 @@ type rig struct {
 	people   *directory
 	config   reconcile.Config
 	engine   *reconcile.Engine
+	mu       sync.Mutex
 	outcomes []reconcile.Outcome
 	notices  []reconcile.Notice
 	writes   []string // operations that may be called beside CreateUser; nil: none
@@ -82,7 +83,11 @@ func newRig(t *testing.T, change func(*simconnect.Settings), adapt ...func(*conn
 		Queue: r.store, Index: r.store, Intents: r.store, Notes: r.store, Tombstones: r.store, Guard: r.store, Journal: r.store,
 		Scope:    "rig",
 		Attempts: 20, Now: r.clock.Now, Random: func() float64 { return 0.5 },
-		Observe: func(o reconcile.Outcome) { r.outcomes = append(r.outcomes, o) },
+		Observe: func(o reconcile.Outcome) {
+			r.mu.Lock() // there may be two engines
+			defer r.mu.Unlock()
+			r.outcomes = append(r.outcomes, o)
+		},
 	}
 	r.restart()
 	return r

@@ -173,11 +173,18 @@ func TestEraseInterrupted(t *testing.T) {
 	}
 	defer rows.Close()
 	rows.Next()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	begun := make(chan struct{})
+	go func() { // a busy machine may take long until then
+		defer close(begun)
+		s.begun(t)
+		time.AfterFunc(3*time.Second, cancel)
+	}()
 	if _, err := s.Erase(ctx, "00u1"); err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Fatalf("erase while somebody reads: got %v, want to be told to try again", err)
 	}
+	<-begun
 	if err := rows.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -108,6 +109,26 @@ func (w *world) client(change func(*sdk.Options)) *sdk.Client {
 		change(&o)
 	}
 	return sdk.New(o)
+}
+
+// leaving gives the context of a client that goes away once what it waits for has come:
+// on a busy machine a call may arrive later than any patience lasts.
+func (w *world) leaving(t *testing.T, come func() bool) context.Context {
+	t.Helper()
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		defer leave()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for !come() {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx
 }
 
 // person is an input for CreateUser that a SAML instance accepts.

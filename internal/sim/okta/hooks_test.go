@@ -150,6 +150,7 @@ func TestAtMost25Hooks(t *testing.T) {
 
 func TestVerificationRetriesOnceAndFails(t *testing.T) {
 	t.Parallel()
+	hanging := make(chan struct{}, 2)
 	for name, tc := range map[string]struct {
 		answer func(n int64, w http.ResponseWriter, r *http.Request)
 		ok     bool
@@ -166,18 +167,21 @@ func TestVerificationRetriesOnceAndFails(t *testing.T) {
 			fmt.Fprint(w, r.Header.Get("X-Okta-Verification-Challenge"))
 		}, false},
 		"unauthorized": {func(_ int64, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, false},
-		"too slow":     {func(_ int64, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, false},
+		"too slow": {func(_ int64, _ http.ResponseWriter, r *http.Request) {
+			hanging <- struct{}{}
+			<-r.Context().Done()
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var calls atomic.Int64
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tc.answer(calls.Add(1), w, r) }))
 			defer srv.Close()
-			var set okta.Settings
+			var cfg okta.Config
 			if name == "too slow" {
-				set.Timeout = 50 * time.Millisecond
+				cfg.Settings.Timeout, cfg.Client = 50*time.Millisecond, patient(t, hanging)
 			}
-			w := open(t, okta.Config{Settings: set})
+			w := open(t, cfg)
 			h, err := w.AddHook(okta.HookConfig{Name: "my hook", URI: srv.URL, Events: memberships})
 			must(t, err)
 			a := w.do("POST", "/api/v1/eventHooks/"+h.ID+"/lifecycle/verify", nil)

@@ -31,6 +31,9 @@ type world struct {
 func open(t *testing.T, cfg okta.Config) *world {
 	t.Helper()
 	cfg.AllowHTTP = true
+	if cfg.Settings.Timeout == 0 {
+		cfg.Settings.Timeout = time.Minute // a busy machine may answer later than Okta waits for
+	}
 	org, err := okta.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -182,6 +185,7 @@ type sink struct {
 	url      string
 	reply    func(n int) int
 	released chan struct{}
+	hanging  chan struct{} // gets one for each POST that hangs
 
 	mu    sync.Mutex
 	gets  []http.Header
@@ -190,7 +194,7 @@ type sink struct {
 
 func listen(t *testing.T, reply func(n int) int) *sink {
 	t.Helper()
-	s := &sink{reply: reply, released: make(chan struct{})}
+	s := &sink{reply: reply, released: make(chan struct{}), hanging: make(chan struct{}, 10)}
 	if reply == nil {
 		s.reply = func(int) int { return http.StatusNoContent }
 	}
@@ -221,6 +225,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	status := s.reply(n)
 	if status == 0 {
+		s.hanging <- struct{}{}
 		<-s.released
 		return
 	}
@@ -228,6 +233,41 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", s.url)
 	}
 	w.WriteHeader(status)
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// patient gives a client for one call at a time. However busy the machine is, it ends only
+// calls that hang, of which a value of hanging tells, and these once their time is over.
+func patient(t *testing.T, hanging <-chan struct{}) *http.Client {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		ctx, end := context.WithCancel(context.WithoutCancel(r.Context()))
+		defer end()
+		go func() {
+			select {
+			case <-hanging:
+				<-r.Context().Done()
+				end()
+			case <-ctx.Done():
+			}
+		}()
+		resp, err := transport.RoundTrip(r.WithContext(ctx))
+		if err != nil && ctx.Err() != nil {
+			err = r.Context().Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		return resp, err
+	})}
 }
 
 func (s *sink) got() []posted {
