@@ -158,11 +158,11 @@ func TestSlowConnect(t *testing.T) {
 		w.work.timeout = 8 * time.Second
 		defer func() { w.work.timeout = time.Minute }()
 		if n, err := w.poll(w.work, "people"); err != nil || n == 0 {
-			return fmt.Errorf("%d messages ended with %v", n, err)
+			return errors.Join(fmt.Errorf("%d messages did not end in order", n), err)
 		}
 		rows, err := w.store.People(t.Context(), reconcile.WaitingQuery{Person: u.ID})
 		if err != nil || len(rows) != 1 || rows[0].Attempts != 1 || rows[0].State == reconcile.StateWorking {
-			return fmt.Errorf("after a look that took too long the row is %+v (%v), want one attempt", rows, err)
+			return errors.Join(fmt.Errorf("after a look that took too long the row is %+v, want one attempt", rows), err)
 		}
 		return nil
 	}
