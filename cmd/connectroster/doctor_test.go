@@ -368,8 +368,23 @@ func TestDoctorFindsFaults(t *testing.T) {
 			if f.env != nil {
 				env = f.env(p)
 			}
-			report := p.examine(env, f.args...)
 			code := cmp.Or(f.code, strings.ReplaceAll(f.check, " ", "_"))
+			beside := func(r doctor.Result) bool {
+				switch {
+				case r.Code == code, slices.Contains(f.also, r.Code), p.late(r):
+					return false
+				}
+				return p.daemon != nil || r.Code != "daemon_away" && r.Code != "okta_deliveries"
+			}
+			report := p.examine(env, f.args...)
+			for range 4 { // a daemon on a busy machine may not answer in time, and is asked once more
+				if !slices.ContainsFunc(broken(report), func(r doctor.Result) bool {
+					return beside(r) && strings.Contains(r.Seen, "context deadline exceeded")
+				}) {
+					break
+				}
+				report = p.examine(env, f.args...)
+			}
 			hit := false
 			for _, r := range broken(report) {
 				switch {
@@ -378,10 +393,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 					if r.Do == "" {
 						t.Errorf("nothing says what to do: %+v", r)
 					}
-				case r.Code == code, slices.Contains(f.also, r.Code):
-				case p.late(r):
-				case p.daemon == nil && (r.Code == "daemon_away" || r.Code == "okta_deliveries"):
-				default:
+				case beside(r):
 					t.Errorf("found beside it: %+v", r)
 				}
 				if _, ok := remedy.Find(r.Code); !ok {
