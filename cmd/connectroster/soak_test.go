@@ -39,7 +39,7 @@ func TestSoak(t *testing.T) {
 	}
 	s := newSoak(t)
 	if length > 15*time.Minute {
-		s.every = 100 * time.Millisecond // the guard lets nobody take more than 1,000 agents away in an hour
+		s.every = 250 * time.Millisecond // the guard lets nobody take more than 1,000 agents away in an hour
 	}
 	var held []holding
 	for began := time.Now(); time.Since(began) < length || len(held) < 16; {
