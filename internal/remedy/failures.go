@@ -204,7 +204,7 @@ var failures = []Entry{
 	},
 	{
 		Code: "person_unknown", Kind: Error, Means: "nobody is known by that name",
-		Cause: "It is neither an Okta id, nor a login, nor a username of the app, of anybody in Okta or in the database. To explain and release an agent's id or username in Amazon Connect is a name as well, if the agent is of this deployment and has an owner.",
+		Cause: "It is neither an Okta id, nor a login, nor a username of the app, of anybody in Okta or in the database. To explain and release an agent's id or username in Amazon Connect is a name as well, if the agent is of this deployment; release also takes one whose tags name no owner.",
 		Do:    "give the Okta id (00u...), the login, or the username of the agent",
 	},
 	{
